@@ -1,0 +1,2 @@
+//! The ScanTrip agent.
+#![forbid(unsafe_code)]

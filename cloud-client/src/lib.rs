@@ -1,0 +1,4 @@
+//! Wire types, transport and seal.
+#![forbid(unsafe_code)]
+
+pub mod wire;

@@ -1,0 +1,2 @@
+//! cloud.
+#![forbid(unsafe_code)]

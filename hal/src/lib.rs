@@ -1,0 +1,17 @@
+//! What a multifunction printer (MFP) can do, as small traits and value types.
+//!
+//! The traits and types need neither `std` nor an operating system, so that a vendor's firmware
+//! can implement them. Feature `std` adds the backends of a Linux system (files, key file, clock,
+//! entropy); feature `sim` adds a whole simulated MFP with faults on demand.
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod clock;
+pub mod disk;
+pub mod entropy;
+pub mod identity;
+pub mod keys;
+pub mod scanner;
+pub mod settings;

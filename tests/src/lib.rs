@@ -1,0 +1,2 @@
+//! Whole-product harness.
+#![forbid(unsafe_code)]
