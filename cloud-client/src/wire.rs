@@ -161,8 +161,12 @@ pub struct Manifest {
     pub workflow: String,
     /// Version of the workflow that the person saw.
     pub workflow_version: u64,
-    /// Field values by name.
+    /// Field values by name; empty when `intent` holds them.
     pub fields: BTreeMap<String, String>,
+    /// Object number of the intent, for a draft finished after a power cut: fields, workflow and
+    /// member are then taken from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<u32>,
     /// Who scanned, when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
@@ -170,6 +174,30 @@ pub struct Manifest {
     pub scanned_at: DeviceTime,
     /// The pages in their order in the document.
     pub pages: Vec<ManifestPage>,
+}
+
+/// Number of the intent among a job's objects: above every page.
+pub const INTENT_OBJECT: u32 = u32::MAX;
+
+/// What a person asked for before the first page; sealed when scanning begins, so that a draft cut
+/// off by a power failure can still be finished although the device cannot read it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// 1.
+    pub version: u32,
+    /// Job id.
+    pub job: String,
+    /// Workflow id.
+    pub workflow: String,
+    /// Version of the workflow that the person saw.
+    pub workflow_version: u64,
+    /// Field values by name.
+    pub fields: BTreeMap<String, String>,
+    /// Who scanned, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// When scanning began.
+    pub scanned_at: DeviceTime,
 }
 
 /// One page of the document: which object, and how to show it.

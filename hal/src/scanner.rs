@@ -57,9 +57,15 @@ pub struct MediaSize {
 
 impl MediaSize {
     /// ISO A4, 210 mm x 297 mm.
-    pub const A4: Self = Self { width: 2480, height: 3508 };
+    pub const A4: Self = Self {
+        width: 2480,
+        height: 3508,
+    };
     /// North American Letter, 8.5 in x 11 in.
-    pub const LETTER: Self = Self { width: 2550, height: 3300 };
+    pub const LETTER: Self = Self {
+        width: 2550,
+        height: 3300,
+    };
 }
 
 /// What one scan job asks for (eSCL `ScanSettings`).
