@@ -2,3 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod job_id;
+pub mod journal;
+pub mod spool;
+pub mod store;
