@@ -8,6 +8,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "std")]
+pub mod backends;
 pub mod clock;
 pub mod disk;
 pub mod entropy;
@@ -15,3 +17,4 @@ pub mod identity;
 pub mod keys;
 pub mod scanner;
 pub mod settings;
+pub mod storage;

@@ -234,7 +234,7 @@ pub struct ScannerError {
     /// The class of the fault, which decides what the panel offers.
     pub kind: ScannerErrorKind,
     /// What happened, in the backend's words; lower case, no full stop.
-    pub message: String<160>,
+    pub message: String<96>,
 }
 
 /// The sink can take no more; the scanner stops the page with [`ScannerErrorKind::SinkRefused`].
