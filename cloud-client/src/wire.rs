@@ -410,7 +410,7 @@ pub struct ReportSetting {
 /// An error answer (RFC 9457), media type `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// `urn:scantrip:problem:` and a [`ProblemKind`]'s name.
+    /// `urn:scantrip:problem:` and a [`ProblemKind`](crate::problem::ProblemKind)'s name.
     #[serde(rename = "type")]
     pub kind: String,
     /// The kind in words.
