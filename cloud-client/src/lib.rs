@@ -1,6 +1,17 @@
 //! Wire types, transport and seal.
 #![forbid(unsafe_code)]
 
+pub mod certificate;
+pub mod commit;
+pub mod desired;
+pub mod entry_points;
+pub mod http;
+pub mod outcomes;
 pub mod problem;
+pub mod reports;
 pub mod seal;
+#[cfg(test)]
+mod testing;
+pub mod tls;
+pub mod upload;
 pub mod wire;

@@ -292,6 +292,13 @@ pub struct SignedReceipt {
     pub certificate: String,
 }
 
+/// Answer of `GET /v1/device/receipts?after=SEQ`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipts {
+    /// In order of their `seq`; at most 100, ask again while there are any.
+    pub receipts: Vec<SignedReceipt>,
+}
+
 /// Answer of `GET /v1/device/jobs?after=SEQ`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcomes {

@@ -1,0 +1,183 @@
+//! Why there is no connection, and what to do about it.
+
+use std::io;
+
+use rustls::{AlertDescription, CertificateError};
+
+use crate::http::socket::io_error;
+
+/// Why a connection failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The name has no address.
+    #[error("no address is known for {host}; check its spelling and the name server")]
+    NameNotFound {
+        /// The server's name.
+        host: String,
+    },
+    /// The network does not lead there.
+    #[error("cannot reach {host}: {reason}")]
+    Unreachable {
+        /// The server's name.
+        host: String,
+        /// The cause in the system's words.
+        reason: String,
+        /// The cause as std knows it.
+        kind: io::ErrorKind,
+    },
+    /// Nothing came back in time.
+    #[error("{host} does not answer in time")]
+    TimedOut {
+        /// The server's name.
+        host: String,
+    },
+    /// The proxy does not let us through.
+    #[error("the proxy does not lead to {host}: {reason}")]
+    Proxy {
+        /// The server's name.
+        host: String,
+        /// What the proxy said.
+        reason: String,
+    },
+    /// The server's certificate is not of a trusted authority.
+    #[error(
+        "the certificate of {host} is not from a trusted authority; check `ca_file`, and whether a \
+         firewall opens TLS on the way"
+    )]
+    Untrusted {
+        /// The server's name.
+        host: String,
+    },
+    /// The server's certificate is for another name.
+    #[error("the certificate of {host} is for another name; check the address")]
+    WrongName {
+        /// The server's name.
+        host: String,
+    },
+    /// By the device's clock the server's certificate is not valid.
+    #[error(
+        "by the device's clock the certificate of {host} is {}; check the clock",
+        if *.expired { "expired" } else { "not valid yet" }
+    )]
+    Clock {
+        /// The server's name.
+        host: String,
+        /// Expired, or not valid yet.
+        expired: bool,
+    },
+    /// The server does not accept the device's certificate.
+    #[error("{host} refuses the device's certificate ({alert})")]
+    CertificateRefused {
+        /// The server's name.
+        host: String,
+        /// The TLS alert.
+        alert: String,
+    },
+    /// TLS failed in another way.
+    #[error("no TLS connection to {host}: {reason}")]
+    Tls {
+        /// The server's name.
+        host: String,
+        /// What was wrong.
+        reason: String,
+    },
+}
+
+impl ConnectError {
+    /// The nearest kind that std knows.
+    #[must_use]
+    pub const fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::NameNotFound { .. } => io::ErrorKind::NotFound,
+            Self::Unreachable { kind, .. } => *kind,
+            Self::TimedOut { .. } => io::ErrorKind::TimedOut,
+            Self::Proxy { .. } => io::ErrorKind::ConnectionRefused,
+            Self::Untrusted { .. }
+            | Self::WrongName { .. }
+            | Self::Clock { .. }
+            | Self::CertificateRefused { .. } => io::ErrorKind::PermissionDenied,
+            Self::Tls { .. } => io::ErrorKind::InvalidData,
+        }
+    }
+
+    /// A failed look-up: what the system says then has no kind of its own.
+    pub(super) fn of_lookup(host: &str, error: ureq::Error) -> Self {
+        let host = host.to_owned();
+        match error {
+            ureq::Error::Timeout(_) => Self::TimedOut { host },
+            _ => Self::NameNotFound { host },
+        }
+    }
+
+    pub(super) fn of_ureq(host: &str, error: ureq::Error) -> Self {
+        let host = host.to_owned();
+        match error {
+            ureq::Error::HostNotFound => Self::NameNotFound { host },
+            ureq::Error::ConnectProxyFailed(reason) => Self::Proxy { host, reason },
+            error => Self::of_io(&host, &io_error(error)),
+        }
+    }
+
+    pub(super) fn of_io(host: &str, error: &io::Error) -> Self {
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+        if let Some(error) = cause {
+            return Self::of_tls(host, error);
+        }
+        let host = host.to_owned();
+        match error.kind() {
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Self::TimedOut { host },
+            kind => Self::Unreachable {
+                host,
+                reason: error.to_string(),
+                kind,
+            },
+        }
+    }
+
+    pub(super) fn of_tls(host: &str, error: &rustls::Error) -> Self {
+        let host = host.to_owned();
+        match error {
+            rustls::Error::InvalidCertificate(error) => match error {
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                    Self::Clock {
+                        host,
+                        expired: true,
+                    }
+                }
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                    Self::Clock {
+                        host,
+                        expired: false,
+                    }
+                }
+                CertificateError::NotValidForName
+                | CertificateError::NotValidForNameContext { .. } => Self::WrongName { host },
+                CertificateError::UnknownIssuer
+                | CertificateError::BadSignature
+                | CertificateError::ApplicationVerificationFailure => Self::Untrusted { host },
+                error => Self::Tls {
+                    host,
+                    reason: error.to_string(),
+                },
+            },
+            rustls::Error::AlertReceived(
+                alert @ (AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied
+                | AlertDescription::DecryptError),
+            ) => Self::CertificateRefused {
+                host,
+                alert: format!("{alert:?}"),
+            },
+            error => Self::Tls {
+                host,
+                reason: error.to_string(),
+            },
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A ureq transport as a plain stream whose waits end.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use ureq::unversioned::transport::time::Duration as Wait;
+use ureq::unversioned::transport::{NextTimeout, Transport};
+
+use super::https::Clocks;
+use super::link::Limit;
+
+/// Reads and writes a transport under a deadline.
+pub(crate) struct Socket {
+    transport: Box<dyn Transport>,
+    clocks: Clocks,
+    deadline: Duration,
+    stall: Duration,
+}
+
+impl Socket {
+    pub(super) fn new(transport: Box<dyn Transport>, clocks: Clocks, limit: Limit) -> Self {
+        let mut socket = Self {
+            transport,
+            clocks,
+            deadline: Duration::ZERO,
+            stall: Duration::ZERO,
+        };
+        socket.limit(limit);
+        socket
+    }
+
+    pub(super) fn limit(&mut self, limit: Limit) {
+        self.deadline = (self.clocks.boot)().saturating_add(limit.total);
+        self.stall = limit.stall;
+    }
+
+    pub(super) fn is_open(&mut self) -> bool {
+        self.transport.buffers().input().is_empty() && self.transport.is_open()
+    }
+
+    fn timeout(&self) -> NextTimeout {
+        let left = self.deadline.saturating_sub((self.clocks.boot)());
+        NextTimeout {
+            after: Wait::Exact(left),
+            reason: ureq::Timeout::PerCall,
+            per_read: Some(Wait::Exact(self.stall)),
+            per_write: Some(Wait::Exact(self.stall)),
+        }
+    }
+
+    fn transmit(&mut self, amount: usize) -> io::Result<usize> {
+        let timeout = self.timeout();
+        self.transport
+            .transmit_output(amount, timeout)
+            .map_err(io_error)?;
+        Ok(amount)
+    }
+}
+
+/// The cause in std's terms.
+pub(super) fn io_error(error: ureq::Error) -> io::Error {
+    match error {
+        ureq::Error::Io(error) => error,
+        ureq::Error::Timeout(_) => io::Error::new(ErrorKind::TimedOut, "no answer in time"),
+        error => io::Error::other(error),
+    }
+}
+
+impl io::Read for Socket {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let timeout = self.timeout();
+        if self.transport.buffers().input().is_empty() {
+            self.transport.await_input(timeout).map_err(io_error)?;
+        }
+        let buffers = self.transport.buffers();
+        let count = io::Read::read(&mut buffers.input(), buf)?;
+        buffers.input_consume(count);
+        Ok(count)
+    }
+}
+
+impl io::Write for Socket {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let mut room = self.transport.buffers().output();
+        let amount = room.write(buf)?;
+        self.transmit(amount)
+    }
+
+    /// Sends several TLS records with one call to the system.
+    fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        let mut room = self.transport.buffers().output();
+        let amount = room.write_vectored(bufs)?;
+        self.transmit(amount)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Socket").field(&self.transport).finish()
+    }
+}
