@@ -10,4 +10,8 @@ pub mod keys;
 pub mod name_pattern;
 pub mod pdf;
 pub mod ports;
+pub mod sealed_store;
 pub mod store;
+
+#[cfg(test)]
+pub mod testing;
