@@ -11,7 +11,9 @@ pub mod name_pattern;
 pub mod pdf;
 pub mod ports;
 pub mod sealed_store;
+pub mod steps;
 pub mod store;
+pub mod workflow;
 
 #[cfg(test)]
 pub mod testing;

@@ -1,0 +1,163 @@
+//! `assemble_pdf`: makes one PDF of the scanned pages.
+//!
+//! Takes the pages, gives a document; has no options. Each page's JPEG bytes are embedded as they
+//! are, its size on paper comes from its pixels and resolution. Needs the memory of one page. Run
+//! again it makes the same bytes, so that it needs no record.
+
+use serde::Deserialize;
+
+use super::{Done, OptionsError, Shape, Step, StepFault, StepMeta, StepOptions, Work};
+use crate::jpeg::Jpeg;
+use crate::pdf::{PageError, PageLayout, Pdf};
+
+/// The registry's entry.
+pub const META: StepMeta = StepMeta {
+    name: "assemble_pdf",
+    summary: "Makes one PDF of the pages, each image exactly as it was scanned.",
+    takes: Shape::Pages,
+    gives: Shape::Document,
+    delivers: false,
+    parse,
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AssemblePdf {}
+
+fn parse(options: StepOptions<'_>) -> Result<Box<dyn Step>, OptionsError> {
+    Ok(Box::new(AssemblePdf::deserialize(options.table)?))
+}
+
+impl Step for AssemblePdf {
+    fn run(&self, work: &mut dyn Work) -> Result<Done, StepFault> {
+        let count = work.facts().pages.len();
+        if count == 0 {
+            let reason = "the document has no pages; scan it again".to_owned();
+            return Err(StepFault::Refused { reason });
+        }
+        let scanned_ms = work.facts().scanned_ms;
+        let mut pdf = Pdf::begin(scanned_ms, &mut |bytes| work.write_document(bytes))?;
+        for index in 0..count {
+            add_page(&mut pdf, work, index)?;
+        }
+        pdf.finish(&mut |bytes| work.write_document(bytes))?;
+        work.finish_document("pdf")?;
+        Ok(Done::Document)
+    }
+}
+
+fn add_page(pdf: &mut Pdf, work: &mut dyn Work, index: usize) -> Result<(), StepFault> {
+    let count = work.facts().pages.len();
+    let refuse = |problem: String| StepFault::Refused {
+        reason: format!(
+            "page {} of {count} cannot go into a PDF: {problem}; scan the document again",
+            index + 1
+        ),
+    };
+    let Some(page) = work.facts().pages.get(index).cloned() else {
+        return Err(refuse("it is not in the list of pages".to_owned()));
+    };
+    let bytes = work.read_page(index)?;
+    if !page.media_type.eq_ignore_ascii_case("image/jpeg") {
+        return Err(refuse("it is not a JPEG image".to_owned()));
+    }
+    let image = Jpeg::parse(&bytes).map_err(|error| refuse(error.to_string()))?;
+    let resolution_dpi = match page.resolution_dpi {
+        0 => image.info().density_dpi.unwrap_or(0),
+        dpi => dpi,
+    };
+    let layout = PageLayout {
+        resolution_dpi,
+        rotation: page.rotation,
+    };
+    pdf.page(&image, layout, &mut |bytes| work.write_document(bytes))
+        .map_err(|error| match error {
+            PageError::Sink(fault) => fault,
+            other => refuse(other.to_string()),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jpeg::tests::Image;
+    use crate::pdf::tests::read;
+    use crate::steps::fake::FakeWork;
+
+    fn assemble(work: &mut FakeWork) -> Result<Done, StepFault> {
+        AssemblePdf {}.run(work)
+    }
+
+    fn refusal(work: &mut FakeWork) -> String {
+        match assemble(work) {
+            Err(StepFault::Refused { reason }) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn pages_become_a_document_in_order_and_untouched() {
+        let page = |width| {
+            Image {
+                width,
+                ..Image::default()
+            }
+            .bytes()
+        };
+        let pages = vec![page(3), page(2), page(1)];
+        let mut work = FakeWork::of_pages(pages.clone());
+        assert_eq!(assemble(&mut work).unwrap(), Done::Document);
+        let seen = read(work.document_bytes());
+        assert_eq!(
+            seen.into_iter().map(|page| page.image).collect::<Vec<_>>(),
+            pages
+        );
+    }
+
+    #[test]
+    fn run_again_it_makes_the_same_bytes() {
+        let once = || {
+            let mut work = FakeWork::of_pages(vec![Image::default().bytes(); 3]);
+            assemble(&mut work).unwrap();
+            work.document_bytes().to_vec()
+        };
+        assert_eq!(once(), once());
+    }
+
+    #[test]
+    fn a_bad_page_is_named() {
+        let good = Image::default().bytes();
+        let cut = good[..good.len() - 2].to_vec();
+        let mut work = FakeWork::of_pages(vec![good.clone(), cut]);
+        let reason = refusal(&mut work);
+        assert!(reason.starts_with("page 2 of 2 cannot go into a PDF: the JPEG image is cut off"));
+        assert!(refusal(&mut FakeWork::of_pages(vec![Vec::new(), good])).contains("page 1 of 2"));
+        assert!(refusal(&mut FakeWork::of_pages(Vec::new())).contains("no pages"));
+    }
+
+    #[test]
+    fn resolution_comes_from_the_job_and_else_from_the_image() {
+        let image = Image {
+            density: Some((1, 600)),
+            ..Image::default()
+        }
+        .bytes();
+        let size = |dpi| {
+            let mut work = FakeWork::of_pages(vec![image.clone()]);
+            work.facts.pages[0].resolution_dpi = dpi;
+            assemble(&mut work).unwrap();
+            read(work.document_bytes())[0].media_box.clone()
+        };
+        assert_eq!(
+            (size(300).as_str(), size(0).as_str()),
+            ("0 0 595.2 841.92", "0 0 297.6 420.96")
+        );
+    }
+
+    #[test]
+    fn other_media_types_are_refused() {
+        let mut work = FakeWork::of_pages(vec![Image::default().bytes()]);
+        work.facts.pages[0].media_type = "image/tiff".to_owned();
+        assert!(refusal(&mut work).contains("not a JPEG"));
+    }
+}
