@@ -15,7 +15,11 @@ pub(crate) mod record;
 mod recovery;
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -164,7 +164,8 @@ impl JobFile {
         Ok(())
     }
 
-    /// Begins the next page. Object numbers only grow; a given-up number is not used again.
+    /// Begins the next page: [`JobFile::last_object`] + 1. Numbers only grow, a given-up one is not
+    /// used again, and one that is left out may later be taken for a lost page.
     ///
     /// # Errors
     /// When the file takes no more, or the number or the count of pages is over the limit.

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use scantrip_hal::disk::{Disk, DiskError, DiskErrorKind, DiskFile};
 use scantrip_hal::entropy::{Entropy, EntropyError};
+use scantrip_hal::keys::{KeyError, KeySlot, KeyStore, PublicKey};
+use sha2::{Digest, Sha256};
 
 const BLOCK: usize = 4096;
 
@@ -164,6 +166,14 @@ impl MemoryDisk {
 
     pub(crate) fn files(&self) -> Vec<String> {
         self.world().names.keys().cloned().collect()
+    }
+
+    /// Every name with its bytes.
+    pub(crate) fn snapshot(&self) -> BTreeMap<String, Vec<u8>> {
+        let world = self.world();
+        let named =
+            |(name, inode): (&String, &usize)| (name.clone(), world.inodes[*inode].cached.clone());
+        world.names.iter().map(named).collect()
     }
 
     pub(crate) fn trace(&self) -> Vec<String> {
@@ -419,6 +429,53 @@ impl Entropy for Counter {
         }
         Ok(())
     }
+}
+
+/// Seals by a tag and a mask: enough to see what is bound to what.
+pub(crate) struct FakeKeys;
+
+impl KeyStore for FakeKeys {
+    fn generate(&self, slot: KeySlot) -> Result<PublicKey, KeyError> {
+        Err(KeyError::Empty(slot))
+    }
+
+    fn public(&self, _slot: KeySlot) -> Result<Option<PublicKey>, KeyError> {
+        Ok(None)
+    }
+
+    fn sign(&self, slot: KeySlot, _message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        Err(KeyError::Empty(slot))
+    }
+
+    fn remove(&self, _slot: KeySlot) -> Result<(), KeyError> {
+        Ok(())
+    }
+
+    fn seal_local(&self, context: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let masked: Vec<u8> = plaintext.iter().map(|byte| byte ^ 0x5A).collect();
+        Ok([tag(context, &masked).to_vec(), masked].concat())
+    }
+
+    fn open_local(&self, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, KeyError> {
+        match sealed.split_first_chunk::<32>() {
+            Some((found, masked)) if *found == tag(context, masked) => {
+                Ok(masked.iter().map(|byte| byte ^ 0x5A).collect())
+            }
+            _ => Err(KeyError::NotOurs),
+        }
+    }
+
+    fn wipe(&self) -> Result<(), KeyError> {
+        Ok(())
+    }
+}
+
+fn tag(context: &[u8], masked: &[u8]) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(context)
+        .chain_update(masked)
+        .finalize()
+        .into()
 }
 
 fn mix(seed: u64) -> u64 {
