@@ -35,6 +35,8 @@ pub struct JobFile {
     sequence: u64,
     reserved: u64,
     last_object: u32,
+    /// What `last_object` was at the last good sync.
+    synced_object: u32,
     pages: u32,
     /// A given-up object whose void record is still to be written.
     abandoned: Option<u32>,
@@ -103,7 +105,7 @@ impl JobFile {
             Some(held) => held.doubtful.clone(),
         };
         let claim = Claim::take(shared, job)?;
-        let file = match shared.disk.open(&shared.path(job, OPEN_SUFFIX)) {
+        let mut file = match shared.disk.open(&shared.path(job, OPEN_SUFFIX)) {
             Err(error) if error.kind == DiskErrorKind::NotFound => {
                 return Err(SpoolError::Sealed(job));
             }
@@ -121,6 +123,7 @@ impl JobFile {
             return Err(SpoolError::Sealed(job));
         }
         let salt = index.salt.ok_or(SpoolError::Unreadable(job))?;
+        file.sync_data()?;
         let mut this = Self::new(claim, file, salt);
         this.end = index.end;
         this.sequence = index.next_sequence;
@@ -131,6 +134,9 @@ impl JobFile {
             this.append(Kind::Void, object, 0)?;
         }
         this.abandoned = index.unfinished();
+        // The void record of what was left unfinished is still to be synced.
+        let unsynced = this.abandoned.filter(|&object| is_page(object));
+        this.synced_object = unsynced.map_or(index.last_object, |object| object - 1);
         Ok(this)
     }
 
@@ -147,6 +153,7 @@ impl JobFile {
             sequence: 0,
             reserved: 0,
             last_object: 0,
+            synced_object: 0,
             pages: 0,
             abandoned: None,
             ended: false,
@@ -385,27 +392,41 @@ impl JobFile {
     }
 
     /// Makes all records durable. After a failure nothing since the last good sync may be relied
-    /// on, and trying again proves nothing: the object in hand is voided and the file ends.
+    /// on, and trying again proves nothing: what was in hand is voided and the file ends.
     fn sync(&mut self, object: u32) -> Result<(), SpoolError> {
         let Err(source) = self.file.sync_data() else {
+            self.synced_object = self.last_object;
             return Ok(());
         };
         self.ended = true;
-        if let Some(held) = self.shared.jobs().get_mut(&self.job) {
-            held.doubtful.push(object);
+        let mut doubtful: Vec<u32> = (self.synced_object + 1..=self.last_object).collect();
+        if !doubtful.contains(&object) {
+            doubtful.push(object);
         }
-        // For a reader after a restart without power cut, who would see the page in the cache.
-        let voided = self
-            .append(Kind::Void, object, 0)
-            .and_then(|()| Ok(self.file.sync_data()?));
-        if let Err(error) = voided {
+        // For whoever reads the file before the next power cut and finds the page in the cache.
+        if let Err(error) = self.write_voids(&doubtful) {
             log::warn!("spool: could not void object {object} either: {error}");
+        }
+        if let Some(held) = self.shared.jobs().get_mut(&self.job) {
+            held.doubtful = doubtful;
         }
         Err(SpoolError::NotDurable {
             job: self.job,
             object,
             source,
         })
+    }
+
+    /// Voids objects through a new handle: one whose sync failed is of no more use.
+    fn write_voids(&mut self, objects: &[u32]) -> Result<(), SpoolError> {
+        self.file = self
+            .shared
+            .disk
+            .open(&self.shared.path(self.job, OPEN_SUFFIX))?;
+        for &object in objects {
+            self.append(Kind::Void, object, 0)?;
+        }
+        Ok(self.file.sync_data()?)
     }
 
     /// Notes a failed disk operation: a full disk spoils the object in hand, all else the file.
