@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod certificate;
+pub mod code;
 pub mod commit;
 pub mod desired;
 pub mod entry_points;
@@ -9,6 +10,8 @@ pub mod http;
 pub mod outcomes;
 pub mod problem;
 pub mod reports;
+pub mod retry;
+pub mod schedule;
 pub mod seal;
 #[cfg(test)]
 mod testing;

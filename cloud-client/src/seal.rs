@@ -28,6 +28,10 @@ mod key;
 mod opener;
 mod sealer;
 mod suite;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod vectors;
 
 pub use header::{HeaderError, ObjectHeader};
 pub use key::{KeyError, PrivateKey, RecipientKey};
