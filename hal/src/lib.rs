@@ -17,4 +17,6 @@ pub mod identity;
 pub mod keys;
 pub mod scanner;
 pub mod settings;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod storage;

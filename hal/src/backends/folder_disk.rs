@@ -268,7 +268,7 @@ impl DiskFile for FolderFile {
 }
 
 /// Makes `folder` and those above it; each new name is durable when this returns.
-pub(super) fn make_folders(folder: &Path) -> io::Result<()> {
+pub(crate) fn make_folders(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
