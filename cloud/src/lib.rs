@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blobs;
+pub mod core;
 pub mod durable;
 pub mod jpeg;
 pub mod keys;

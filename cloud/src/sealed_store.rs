@@ -39,6 +39,9 @@ pub enum VaultError {
     /// The blobs failed.
     #[error(transparent)]
     Blobs(#[from] BlobError),
+    /// Others changed the same items again and again.
+    #[error("others changed the same items again and again: try again")]
+    Races,
     /// An item does not open or does not parse.
     #[error("the item {0} is damaged, or was moved, or is of another tenant")]
     Damaged(String),
