@@ -9,6 +9,7 @@ pub mod entry_points;
 pub mod http;
 pub mod outcomes;
 pub mod problem;
+pub mod receipt;
 pub mod reports;
 pub mod retry;
 pub mod schedule;
