@@ -379,10 +379,13 @@ mod base64_text {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     use embedded_svc::storage::StorageBase;
+    use scantrip_hal::storage::SealedStorage;
 
     use super::*;
+    use crate::spool::testing::{FakeKeys, MemoryDisk};
 
     #[derive(Debug, Default)]
     struct Memory(BTreeMap<String, Vec<u8>>);
@@ -476,6 +479,19 @@ mod tests {
         let sample = include_bytes!("../testdata/identity-v1.json").to_vec();
         let state = State::new(Memory([("identity".to_owned(), sample)].into()));
         assert_eq!(state.load().unwrap(), Some(identity()));
+    }
+
+    #[test]
+    fn the_sealed_storage_of_the_device_fits() {
+        let disk = Arc::new(MemoryDisk::new());
+        let storage = SealedStorage::new(disk, Arc::new(FakeKeys), "state");
+        let state = State::new(storage);
+        assert_eq!(state.load::<Identity>().unwrap(), None);
+        state.save(&identity()).unwrap();
+        state.save(&identity()).unwrap();
+        assert_eq!(state.load().unwrap(), Some(identity()));
+        state.wipe().unwrap();
+        assert_eq!(state.load::<Identity>().unwrap(), None);
     }
 
     #[test]

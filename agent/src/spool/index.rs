@@ -225,7 +225,7 @@ impl Index {
                     page: Some(details),
                     ..
                 },
-            )) if is_page(object) => {
+            )) if is_page(object) && self.pages.last().is_none_or(|page| page.object < object) => {
                 self.damaged.remove(&object);
                 self.pages.push(entry);
                 if self.depth == Depth::Bodies {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use scantrip_cloud_client::wire::INTENT_OBJECT;
 use scantrip_hal::disk::{DiskErrorKind, DiskFile};
 
 use super::index::{Depth, Entry, Index};
@@ -114,9 +115,8 @@ impl JobReader {
             }
             let piece = self.body_at(&entry, position)?;
             let taken = piece.len().min(rest.len());
-            for (to, from) in rest.iter_mut().zip(piece) {
-                *to = *from;
-            }
+            let (to, from) = (rest.split_at_mut(taken).0, piece.split_at(taken).0);
+            to.copy_from_slice(from);
             done += taken;
         }
         Ok(done)
@@ -124,17 +124,20 @@ impl JobReader {
 
     fn entry(&self, object: u32) -> Result<Entry, SpoolError> {
         let index = &self.index;
-        index
-            .manifest
-            .iter()
-            .chain(&index.intent)
-            .chain(&index.pages)
-            .find(|entry| entry.object == object)
-            .copied()
-            .ok_or(SpoolError::UnknownObject {
-                job: self.job,
-                object,
-            })
+        let found = match object {
+            0 => index.manifest,
+            INTENT_OBJECT => index.intent,
+            // Numbers only grow within a file.
+            page => index
+                .pages
+                .binary_search_by_key(&page, |entry| entry.object)
+                .ok()
+                .and_then(|place| index.pages.get(place).copied()),
+        };
+        found.ok_or(SpoolError::UnknownObject {
+            job: self.job,
+            object,
+        })
     }
 
     /// The verified bytes of an object from `position` to the end of their record.

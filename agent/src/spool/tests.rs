@@ -1,4 +1,5 @@
 use scantrip_cloud_client::wire::INTENT_OBJECT;
+use scantrip_hal::backends::folder_disk::FolderDisk;
 use sha2::{Digest, Sha256};
 
 use super::record::{BODY_BYTES_MAX, RECORD_BYTES};
@@ -509,6 +510,36 @@ fn ten_thousand_pages_and_not_one_more() {
     ));
     assert_eq!(file.seal(b"manifest").unwrap().objects, 10_001);
     assert_eq!(spool.reader(job(1)).unwrap().objects().count(), 10_001);
+}
+
+#[test]
+fn a_job_goes_through_a_real_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(FolderDisk::open(folder.path(), Some(9 << 20)).unwrap());
+    let (spool, _) = Spool::open(Arc::clone(&disk), "spool", LIMITS).unwrap();
+    let mut file = begin(&spool, 1);
+    let page = sealed_bytes(1, 1_000_000);
+    for n in 1..=4 {
+        save(&mut file, n, &page).unwrap();
+    }
+    // The next step of the reservation is more than the disk has.
+    let mut refused = (5..20)
+        .map(|n| save(&mut file, n, &page))
+        .skip_while(Result::is_ok);
+    assert!(refused.next().unwrap().unwrap_err().is_full());
+    drop(file);
+    let (spool, jobs) = Spool::open(Arc::clone(&disk), "spool", LIMITS).unwrap();
+    let RecoveredKind::Draft { pages, .. } = &jobs[0].kind else {
+        panic!("{jobs:?}");
+    };
+    assert!(pages.len() >= 4);
+    spool.reopen(job(1)).unwrap().seal(b"manifest").unwrap();
+    let (spool, _) = Spool::open(disk, "spool", LIMITS).unwrap();
+    let mut reader = spool.reader(job(1)).unwrap();
+    let objects: Vec<_> = reader.objects().collect();
+    assert_eq!(objects.len(), pages.len() + 1);
+    assert_eq!(read(&mut reader, objects[pages.len()]).unwrap(), page);
+    spool.remove(job(1)).unwrap();
 }
 
 proptest::proptest! {
