@@ -4,5 +4,6 @@
 pub mod api;
 pub mod job_id;
 pub mod journal;
+pub mod local_api;
 pub mod spool;
 pub mod store;
