@@ -11,6 +11,7 @@ pub mod keys;
 pub mod name_pattern;
 pub mod pdf;
 pub mod ports;
+pub mod runner;
 pub mod sealed_store;
 pub mod steps;
 pub mod store;

@@ -14,6 +14,9 @@ use scantrip_cloud_client::wire::ManifestPage;
 use thiserror::Error;
 
 use self::folders::Folders;
+use crate::blobs::BlobError;
+use crate::keys::KeysError;
+use crate::sealed_store::VaultError;
 
 pub mod assemble_pdf;
 pub mod deliver_folder;
@@ -126,6 +129,31 @@ pub enum StepFault {
     /// The cloud's own storage failed; tried again later.
     #[error("the cloud's storage failed")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl StepFault {
+    /// The cloud's own storage failed.
+    pub fn internal(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<VaultError> for StepFault {
+    fn from(error: VaultError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<BlobError> for StepFault {
+    fn from(error: BlobError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<KeysError> for StepFault {
+    fn from(error: KeysError) -> Self {
+        Self::internal(error)
+    }
 }
 
 /// What a step may know of its job.

@@ -102,7 +102,7 @@ fn parse(options: StepOptions<'_>) -> Result<Box<dyn Step>, OptionsError> {
 impl Step for DeliverFolder {
     fn run(&self, work: &mut dyn Work) -> Result<Done, StepFault> {
         let mut record = match work.record() {
-            Some(record) => Record::deserialize(record).map_err(internal)?,
+            Some(record) => Record::deserialize(record).map_err(StepFault::internal)?,
             None => self.plan(work)?,
         };
         loop {
@@ -126,7 +126,7 @@ impl DeliverFolder {
         let counter = work.next_counter()?;
         let document = work
             .document()
-            .ok_or_else(|| internal("no document to deliver"))?;
+            .ok_or_else(|| StepFault::internal("no document to deliver"))?;
         let facts = work.facts();
         let name = self.name.render(&NameFacts {
             scanned_ms: facts.scanned_ms,
@@ -162,7 +162,7 @@ impl DeliverFolder {
             file.write(bytes).map_err(cannot)
         })?;
         if hex(&hash.finalize()) != record.sha256 {
-            return Err(internal(
+            return Err(StepFault::internal(
                 "the document differs from the one that was planned",
             ));
         }
@@ -247,11 +247,7 @@ impl DeliverFolder {
 }
 
 fn save(work: &mut dyn Work, record: &Record) -> Result<(), StepFault> {
-    work.save_record(serde_json::to_value(record).map_err(internal)?)
-}
-
-fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StepFault {
-    StepFault::Internal(error.into())
+    work.save_record(serde_json::to_value(record).map_err(StepFault::internal)?)
 }
 
 #[cfg(test)]
