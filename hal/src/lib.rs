@@ -11,8 +11,12 @@ extern crate alloc;
 #[cfg(feature = "std")]
 pub mod backends;
 pub mod clock;
+#[cfg(feature = "sim")]
+pub mod conformance;
 pub mod disk;
 pub mod entropy;
+#[cfg(feature = "sim")]
+pub mod fault;
 pub mod identity;
 pub mod keys;
 pub mod scanner;

@@ -74,7 +74,7 @@ impl Default for SimConfig {
             serial: "SIM-0001".to_owned(),
             faults: Vec::new(),
             sleep,
-            power_cut,
+            power_cut: crate::fault::power_cut,
         }
     }
 }
@@ -309,13 +309,6 @@ fn sleep(time: Duration) {
         reason = "a simulated page takes real time"
     )]
     std::thread::sleep(time);
-}
-
-fn power_cut() {
-    let myself = rustix::process::getpid();
-    if let Err(cause) = rustix::process::kill_process(myself, rustix::process::Signal::KILL) {
-        log::error!("cannot cut the power: {cause}");
-    }
 }
 
 #[cfg(test)]

@@ -126,9 +126,10 @@ impl Page {
                     (rows.len() as u32 * TABLE_ROW + RULE, Kind::Table(rows))
                 }
                 _ => {
-                    let lines = (0..7 + dice.below(8)).map(|_| dice.line(80)).collect();
-                    let bottom = self.add_text(top, TEXT_SCALE, INK, lines);
-                    top = bottom + BLOCK_GAP;
+                    let fitting = room / line_pitch(TEXT_SCALE);
+                    let lines = (7 + dice.below(8)).min(fitting);
+                    let lines = (0..lines).map(|_| dice.line(80)).collect();
+                    top = self.add_text(top, TEXT_SCALE, INK, lines) + BLOCK_GAP;
                     continue;
                 }
             };
