@@ -164,6 +164,14 @@ pub struct Certificate {
     pub der: String,
 }
 
+/// What a certificate is worth now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CertificateOwnerState {
+    pub(crate) owner: super::global::CertificateOwner,
+    /// When it ends; `None`: it is not live any more.
+    pub(crate) not_after_ms: Option<u64>,
+}
+
 /// The ends of a device's chains.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Heads {
