@@ -6,6 +6,7 @@ pub mod code;
 pub mod commit;
 pub mod desired;
 pub mod entry_points;
+pub mod est;
 pub mod http;
 pub mod outcomes;
 pub mod problem;

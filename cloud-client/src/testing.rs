@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::http::PlainConnection;
 
+pub(crate) mod tls;
+
 /// One thing that happens on reading.
 #[derive(Clone, Debug)]
 pub(crate) enum Says {

@@ -2,12 +2,13 @@
 
 use std::fmt::Display;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use embedded_svc::http::client::{Connection, Method};
 use serde::de::DeserializeOwned;
 
 use crate::problem::{CallError, PROBLEM_MEDIA_TYPE};
+use crate::retry;
 
 /// Largest problem document.
 const PROBLEM_BYTES_MAX: usize = 64 * 1024;
@@ -139,8 +140,12 @@ pub(crate) fn problem<C: Connection>(conn: &mut C) -> CallError {
     CallError::from_answer(status, after, &body)
 }
 
-/// The answer's `Retry-After` in seconds.
+/// The answer's `Retry-After`, a date counted from the answer's own `Date`.
 pub(crate) fn retry_after<C: Connection>(conn: &C) -> Option<Duration> {
-    let seconds = conn.header("Retry-After")?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    let now = conn
+        .header("Date")
+        .and_then(|date| httpdate::parse_http_date(date).ok())
+        .and_then(|date| date.duration_since(UNIX_EPOCH).ok())
+        .map_or(0, |since| since.as_secs());
+    retry::parse_retry_after(conn.header("Retry-After")?, now)
 }

@@ -404,3 +404,6 @@ impl HttpsConnection {
         u64::try_from(since.as_millis()).ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Why there is no certificate, and what to do about it.
+
+use std::time::Duration;
+
+use crate::certificate::CertificateError;
+use crate::problem::{CallError, Disposition, ProblemKind};
+
+use super::CsrError;
+
+/// Why there is no certificate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnrollError {
+    /// The code is wrong, spent or expired.
+    #[error(
+        "the enrolment code is refused: it is wrong, spent or expired; ask your administrator for \
+         a new one"
+    )]
+    CodeRefused,
+    /// A person has to approve first.
+    #[error("the enrolment waits for approval; it goes on by itself")]
+    Pending {
+        /// How long to wait before asking again.
+        after: Option<Duration>,
+    },
+    /// Somebody has guessed too often.
+    #[error("there were too many wrong codes; wait some minutes, then type the code again")]
+    TooManyTries {
+        /// How long to wait at least.
+        after: Option<Duration>,
+    },
+    /// The serial number cannot be sent.
+    #[error("the serial number holds a colon or a control character; it cannot be enrolled")]
+    Serial,
+    /// The request cannot be made.
+    #[error(transparent)]
+    Csr(#[from] CsrError),
+    /// What was issued does not fit; it is not used.
+    #[error(transparent)]
+    Issued(#[from] IssuedError),
+    /// The call failed.
+    #[error(transparent)]
+    Call(CallError),
+}
+
+/// Why a certificate is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssuedError {
+    /// One of them cannot be read.
+    #[error("the cloud sent a certificate that cannot be read: {0}")]
+    Unreadable(CertificateError),
+    /// None is for our key.
+    #[error("the cloud sent no certificate for this device's key; try again")]
+    Key,
+    /// It is not made for a TLS client.
+    #[error("the certificate is not made for a device; tell your administrator")]
+    Usage,
+    /// It names somebody else, or nobody.
+    #[error("the certificate has another name than was asked for; tell your administrator")]
+    Subject,
+    /// It is not valid now.
+    #[error("by the device's clock the new certificate is not valid; check the clock")]
+    Validity,
+}
+
+impl From<CallError> for EnrollError {
+    fn from(error: CallError) -> Self {
+        match error.kind() {
+            Some(ProblemKind::CodeRefused) => Self::CodeRefused,
+            Some(ProblemKind::TooManyTries) => Self::TooManyTries {
+                after: match error.disposition() {
+                    Disposition::Retry { after } => after,
+                    _ => None,
+                },
+            },
+            _ => Self::Call(error),
+        }
+    }
+}
