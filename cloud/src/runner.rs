@@ -331,3 +331,6 @@ const RETRY_FIRST_MS: u64 = 10_000;
 const RETRY_FOR_MS: u64 = 3 * DAY_MS;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const KEPT: &str = "The pages are kept in the cloud";
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,7 @@ pub(crate) enum Cut {
 }
 
 impl Disk {
-    fn step(&mut self) -> io::Result<()> {
+    pub(crate) fn step(&mut self) -> io::Result<()> {
         if self.cut_at.is_some_and(|at| self.operations >= at) {
             return Err(io::Error::other("cut off"));
         }
