@@ -263,18 +263,47 @@ impl PageSink for Sink {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::fs::OpenOptions;
+    use std::io::Write;
+    use std::path::Path;
+
     use super::*;
+    use crate::backends::{self, BACKENDS};
     use crate::scanner::{ScannerCapabilities, ScannerStatus};
     use crate::sim::{SimConfig, SimMfp, SimScanner};
 
-    fn device() -> SimMfp {
-        SimMfp::new(SimConfig::default()).unwrap()
+    /// A backend that needs no hardware: its options, and how it gets paper.
+    struct Fixture {
+        options: BTreeMap<String, String>,
+        load: Box<dyn FnMut()>,
+    }
+
+    fn fixture(backend: &str, folder: &Path) -> Fixture {
+        assert_eq!(backend, "sim", "a backend needs a fixture here");
+        let control = folder.join("control");
+        let value = control.display().to_string();
+        let mut order = "sheets=2".to_owned();
+        Fixture {
+            options: BTreeMap::from([("control".to_owned(), value)]),
+            load: Box::new(move || {
+                let mut file = OpenOptions::new();
+                let file = file.create(true).write(true).truncate(true).open(&control);
+                // Another length each time: a change of time alone could be too small to see.
+                order.push('\n');
+                file.unwrap().write_all(order.as_bytes()).unwrap();
+            }),
+        }
     }
 
     #[test]
-    fn the_simulated_scanner_conforms() {
-        let mfp = device();
-        check(&mut mfp.scanner(), &mut || mfp.load(2)).unwrap();
+    fn every_backend_conforms() {
+        for backend in BACKENDS {
+            let folder = tempfile::tempdir().unwrap();
+            let mut fixture = fixture(backend.name, folder.path());
+            let mut mfp = backends::open(backend.name, fixture.options).unwrap();
+            check(&mut *mfp.scanner, &mut *fixture.load).unwrap();
+        }
     }
 
     /// A scanner that gives one page too few.
@@ -308,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_scanner_that_loses_a_page_does_not_conform() {
-        let mfp = device();
+        let mfp = SimMfp::new(SimConfig::default()).unwrap();
         let refused = check(&mut Forgetful(mfp.scanner()), &mut || mfp.load(2)).unwrap_err();
         assert_eq!(refused.claim, "fronts and backs come in turn");
     }

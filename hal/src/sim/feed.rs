@@ -176,8 +176,13 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// Starts the record of a page under `number`, or the next one that is free: another process
+    /// may record into the same folder.
     pub(super) fn start(folder: &Path, number: u32) -> Result<Self, FeedError> {
-        let path = folder.join(format!("{number:04}.jpg"));
+        let path = (number..)
+            .map(|number| folder.join(format!("{number:04}.jpg")))
+            .find(|path| !path.exists())
+            .ok_or_else(|| FeedError::Failed("no number is left for a record".to_owned()))?;
         let unfinished = path.with_extension("part");
         let file = OpenOptions::new()
             .write(true)

@@ -396,3 +396,19 @@ fn one_job_at_a_time() {
     drop(one);
     other.start(&GLASS).unwrap();
 }
+
+#[test]
+fn two_devices_recording_into_one_folder_lose_no_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = || {
+        mfp(SimConfig {
+            sheets: 2,
+            record: Some(folder.path().to_path_buf()),
+            ..SimConfig::default()
+        })
+    };
+    for mfp in [device(), device()] {
+        scan(&mut mfp.scanner(), &SIMPLEX);
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
+}
