@@ -295,4 +295,28 @@ mod tests {
         let measured = measure_with(&[entry_point], &mut |_| Ok(Duration::ZERO));
         assert!(measured[0].median().is_none() && measured[0].failure.is_some());
     }
+    #[test]
+    fn the_list_is_fetched_and_must_not_be_empty() {
+        use crate::testing::service::{Service, json};
+        for count in [0, 2] {
+            let entry_points = vec![
+                EntryPoint {
+                    name: "X".to_owned(),
+                    region: "x".to_owned(),
+                    url: "https://x".to_owned(),
+                };
+                count
+            ];
+            let answer = EntryPoints { entry_points };
+            let sent = answer.clone();
+            let mut conn = Service::connect(move |heard| {
+                assert_eq!(heard.path, "/v1/entry-points");
+                json(200, &sent)
+            });
+            match fetch(&mut conn) {
+                Ok(fetched) => assert_eq!(fetched, answer.entry_points),
+                Err(_) => assert_eq!(count, 0),
+            }
+        }
+    }
 }

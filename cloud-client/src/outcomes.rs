@@ -43,3 +43,64 @@ fn get<C: Connection>(conn: &mut C, path: &str) -> Result<(), CallError> {
     call::send(conn, Method::Get, path, &[], None)?;
     call::expect(conn, &[200], call::JSON_TYPE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::service::{Service, json};
+    use crate::wire::OutcomeState;
+
+    fn outcome(seq: u64) -> Outcome {
+        Outcome {
+            seq,
+            job: "j".to_owned(),
+            state: OutcomeState::Delivered,
+            at_ms: 1,
+            place: None,
+            name: None,
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn outcomes_come_after_what_is_known_and_in_order() {
+        for (seqs, fits) in [
+            (vec![6, 9], true),
+            (vec![], true),
+            (vec![5], false),
+            (vec![9, 9], false),
+        ] {
+            let outcomes = Outcomes {
+                outcomes: seqs.into_iter().map(outcome).collect(),
+            };
+            let sent = outcomes.clone();
+            let mut conn = Service::connect(move |heard| {
+                assert_eq!(heard.path, "/v1/device/jobs?after=5");
+                json(200, &sent)
+            });
+            let told = after(&mut conn, 5);
+            assert_eq!(told.is_ok(), fits);
+            assert!(told.is_ok_and(|told| told == outcomes.outcomes) || !fits);
+        }
+    }
+
+    #[test]
+    fn missed_receipts_are_fetched() {
+        let receipt = SignedReceipt {
+            receipt: "a".to_owned(),
+            signature: "b".to_owned(),
+            certificate: "c".to_owned(),
+        };
+        let sent = receipt.clone();
+        let mut conn = Service::connect(move |heard| {
+            assert_eq!(heard.path, "/v1/device/receipts?after=2");
+            json(
+                200,
+                &Receipts {
+                    receipts: vec![sent.clone()],
+                },
+            )
+        });
+        assert_eq!(receipts_after(&mut conn, 2).expect("fetched"), [receipt]);
+    }
+}

@@ -20,3 +20,50 @@ pub fn send<C: Connection>(conn: &mut C, report: &Report) -> Result<(), CallErro
     call::send(conn, Method::Post, path, &headers, Some(&body))?;
     call::expect(conn, &[204], "")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::service::{Service, answer};
+    use crate::wire::{ReportDevice, ReportHealth};
+
+    fn report(vendor: &str) -> Report {
+        Report {
+            sequence: 1,
+            at_ms: 2,
+            dropped: 0,
+            device: ReportDevice {
+                vendor: vendor.to_owned(),
+                model: "m".to_owned(),
+                serial: "s".to_owned(),
+                firmware: "f".to_owned(),
+            },
+            health: ReportHealth {
+                agent_version: "0".to_owned(),
+                uptime_seconds: 0,
+                queued_jobs: 0,
+                spool_bytes: 0,
+                entry_point: None,
+                skew_ms: None,
+                certificate_days: None,
+            },
+            settings: None,
+        }
+    }
+
+    #[test]
+    fn a_report_arrives_as_it_is() {
+        let mut conn = Service::connect(|heard| {
+            let parsed: Report = serde_json::from_slice(&heard.body).expect("a report");
+            assert_eq!((parsed, heard.method.as_str()), (report("v"), "POST"));
+            answer(204, "", "")
+        });
+        send(&mut conn, &report("v")).expect("sent");
+    }
+
+    #[test]
+    fn a_report_that_the_cloud_would_refuse_is_not_sent() {
+        let mut conn = Service::connect(|_| panic!("nothing is sent"));
+        assert!(send(&mut conn, &report(&"v".repeat(REPORT_BYTES_MAX))).is_err());
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::http::PlainConnection;
 
+pub(crate) mod service;
 pub(crate) mod tls;
 
 /// One thing that happens on reading.
