@@ -179,26 +179,34 @@ impl Pdf {
         self.trailer(sink)
     }
 
-    /// Cross-reference table and trailer (section 7.5.4 and 7.5.5).
+    /// Cross-reference stream (section 7.5.8): the older table has room for 10 GB only, which ten
+    /// thousand pages can pass.
     fn trailer<E>(mut self, sink: &mut Sink<'_, E>) -> Result<(), E> {
         let start = self.offset;
-        let size = self.offsets.len() + 1;
-        let mut table = format!("xref\n0 {size}\n0000000000 65535 f \n");
-        for offset in std::mem::take(&mut self.offsets) {
-            table.push_str(&format!("{offset:010} 00000 n \n"));
-        }
-        self.put(table.as_bytes(), sink)?;
         let hash = self.hash.clone().finalize();
         let id: String = hash
             .iter()
             .take(16)
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        let trailer = format!(
-            "trailer\n<</Size {size}/Root {CATALOG} 0 R/Info {INFO} 0 R/ID[<{id}><{id}>]>>\n\
-             startxref\n{start}\n%%EOF\n",
+        let table_id = self.offsets.len() + 1;
+        // Object 0 is the head of the list of free ones.
+        let mut table = vec![0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF];
+        for offset in self.offsets.iter().copied().chain([start]) {
+            table.push(1);
+            table.extend(offset.to_be_bytes().iter().skip(2));
+            table.extend([0, 0]);
+        }
+        let header = format!(
+            "{table_id} 0 obj\n<</Type/XRef/Size {}/W[1 6 2]/Root {CATALOG} 0 R/Info {INFO} 0 R\
+             /ID[<{id}><{id}>]/Length {}>>\nstream\n",
+            table_id + 1,
+            table.len(),
         );
-        self.put(trailer.as_bytes(), sink)
+        self.put(header.as_bytes(), sink)?;
+        self.put(&table, sink)?;
+        let end = format!("\nendstream\nendobj\nstartxref\n{start}\n%%EOF\n");
+        self.put(end.as_bytes(), sink)
     }
 
     /// The node for the next page; begins a new one when the last is full.

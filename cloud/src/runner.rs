@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use self::keyring::Keyring;
 use self::run::{Run, RunItem, Stage, Steps, Trouble};
 use self::work::JobWork;
+use crate::core::global;
 use crate::core::jobs::{self, NewOutcome};
 use crate::core::record::JobRef;
 use crate::core::workflows;
@@ -101,39 +102,57 @@ impl Runner {
         }
     }
 
-    /// Does at most one job, or one erasure. Returns when to call again; `None`: when a job is
-    /// committed.
+    /// Does at most one job, or what else is due. Returns when to call again; `None`: when a job
+    /// is committed.
     pub fn step(&mut self, now_ms: u64) -> Option<u64> {
-        self.try_step(now_ms).unwrap_or_else(|error| {
-            log::error!("runner: {}", chain(&error));
-            Some(now_ms + RETRY_FIRST_MS)
-        })
-    }
-
-    fn try_step(&mut self, now_ms: u64) -> Result<Option<u64>, VaultError> {
+        let mut tenants_at_ms = None;
         if self.due.is_empty() {
-            self.refill(now_ms)?;
+            tenants_at_ms = self.visit_tenants(now_ms);
         }
-        if let Some(job) = self.due.pop_front() {
-            self.run_job(&job, now_ms)?;
-            return Ok(Some(now_ms));
+        let Some(job) = self.due.pop_front() else {
+            let retry_at_ms = self.retry_at_ms.values().min().copied();
+            return retry_at_ms.into_iter().chain(tenants_at_ms).min();
+        };
+        if let Err(error) = self.run_job(&job, now_ms) {
+            log::error!("runner: job {}: {}", job.job, chain(&error));
+            self.retry_at_ms.insert(job, now_ms + RETRY_FIRST_MS);
         }
-        let (erased, next_erasure_ms) = self.erase_one(now_ms)?;
-        if erased {
-            return Ok(Some(now_ms));
-        }
-        let next_retry_ms = self.retry_at_ms.values().min().copied();
-        Ok(next_retry_ms.into_iter().chain(next_erasure_ms).min())
+        Some(now_ms)
     }
 
-    /// Reads the queue.
-    fn refill(&mut self, now_ms: u64) -> Result<(), VaultError> {
-        let queue = jobs::pending(&self.ports, QUEUE_MAX)?;
+    /// Reads the queues and does what is due besides; what fails for one tenant holds up no other.
+    /// Returns when to come again.
+    fn visit_tenants(&mut self, now_ms: u64) -> Option<u64> {
+        let tenants = match global::tenants(&self.ports) {
+            Ok(tenants) => tenants,
+            Err(error) => {
+                log::error!("runner: {}", chain(&error));
+                return Some(now_ms + RETRY_FIRST_MS);
+            }
+        };
         let known = std::mem::take(&mut self.retry_at_ms);
-        for job in queue {
+        let mut next_ms = None;
+        for tenant in tenants {
+            let visit = self.visit(&tenant, &known, now_ms).unwrap_or_else(|error| {
+                log::error!("runner: tenant {tenant}: {}", chain(&error));
+                Some(now_ms + RETRY_FIRST_MS)
+            });
+            next_ms = next_ms.into_iter().chain(visit).min();
+        }
+        next_ms
+    }
+
+    fn visit(
+        &mut self,
+        tenant: &str,
+        known: &BTreeMap<JobRef, u64>,
+        now_ms: u64,
+    ) -> Result<Option<u64>, VaultError> {
+        let vault = Vault::open(&self.ports, tenant)?;
+        for job in jobs::pending(&vault, QUEUE_MAX)? {
             let retry_at_ms = match known.get(&job) {
                 Some(&known_ms) => known_ms,
-                None => RunItem::load(&Vault::open(&self.ports, &job.tenant)?, &job)?.retry_at_ms(),
+                None => RunItem::load(&vault, &job).map_or(0, |item| item.run.retry_at_ms()),
             };
             if retry_at_ms <= now_ms {
                 self.due.push_back(job);
@@ -141,7 +160,23 @@ impl Runner {
                 self.retry_at_ms.insert(job, retry_at_ms);
             }
         }
-        Ok(())
+        self.erase_one(&vault, now_ms)
+    }
+
+    /// Erases the content of one job whose time has come. Returns when the next one's comes.
+    fn erase_one(&self, vault: &Vault, now_ms: u64) -> Result<Option<u64>, VaultError> {
+        let first = vault.list::<Erasure>("", Erasure::PREFIX, "", 1)?;
+        let Some(stored) = first.first() else {
+            return Ok(None);
+        };
+        if stored.value.due_ms > now_ms {
+            return Ok(Some(stored.value.due_ms));
+        }
+        jobs::erase_content(&self.ports, &stored.value.job)?;
+        let mut batch = vault.batch();
+        batch.remove(stored);
+        batch.commit()?;
+        Ok(Some(now_ms))
     }
 
     fn run_job(&mut self, job: &JobRef, now_ms: u64) -> Result<(), VaultError> {
@@ -256,29 +291,6 @@ impl Runner {
             }
         };
         jobs::set_outcome(&self.ports, job, &new)
-    }
-
-    /// Erases the content of one job whose time has come. Also says when the next one's comes.
-    fn erase_one(&self, now_ms: u64) -> Result<(bool, Option<u64>), VaultError> {
-        let mut next_ms: Option<u64> = None;
-        for tenant in crate::core::global::tenants(&self.ports)? {
-            let vault = Vault::open(&self.ports, &tenant)?;
-            let first = vault.list::<Erasure>("", Erasure::PREFIX, "", 1)?;
-            let Some(stored) = first.first() else {
-                continue;
-            };
-            if stored.value.due_ms > now_ms {
-                next_ms =
-                    Some(next_ms.map_or(stored.value.due_ms, |ms| ms.min(stored.value.due_ms)));
-                continue;
-            }
-            jobs::erase_content(&self.ports, &stored.value.job)?;
-            let mut batch = vault.batch();
-            batch.remove(stored);
-            batch.commit()?;
-            return Ok((true, None));
-        }
-        Ok((false, next_ms))
     }
 }
 

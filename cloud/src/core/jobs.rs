@@ -5,7 +5,6 @@ use std::io::Read;
 use scantrip_cloud_client::wire::{self, Envelope, EnvelopeObject, OutcomeState};
 use serde::de::IgnoredAny;
 
-use super::global;
 use super::record::{
     Committed, DeviceEntry, Heads, Job, JobRef, Upload, envelope_place, outcome_place,
 };
@@ -52,18 +51,13 @@ impl SealedObject {
     }
 }
 
-/// The jobs that wait for the runner, of all tenants, at most `limit` of each.
+/// The jobs of a tenant that wait for the runner, at most `limit`.
 ///
 /// # Errors
 /// When they cannot be read.
-pub fn pending(ports: &Ports, limit: usize) -> Result<Vec<JobRef>, VaultError> {
-    let mut found = Vec::new();
-    for tenant in global::tenants(ports)? {
-        let vault = Vault::open(ports, &tenant)?;
-        let waiting = vault.list::<JobRef>("", JobRef::PREFIX, "", limit)?;
-        found.extend(waiting.into_iter().map(|stored| stored.value));
-    }
-    Ok(found)
+pub fn pending(vault: &Vault, limit: usize) -> Result<Vec<JobRef>, VaultError> {
+    let waiting = vault.list::<JobRef>("", JobRef::PREFIX, "", limit)?;
+    Ok(waiting.into_iter().map(|stored| stored.value).collect())
 }
 
 /// The envelope of a taken job; `None` once its content is erased.

@@ -247,3 +247,61 @@ impl OpenPart {
 const INTERMEDIATES: &str = "run";
 /// Plaintext of one part.
 const PART_BYTES: usize = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use scantrip_cloud_client::seal::PrivateKey;
+
+    use super::*;
+    use crate::testing::World;
+
+    #[test]
+    fn a_document_longer_than_a_part_comes_back_whole_and_in_order() {
+        let world = World::new();
+        let ports = &world.ports;
+        let key = PrivateKey::generate(&mut |bytes| ports.random.fill(bytes));
+        let secret = key.to_bytes();
+        ports
+            .keys
+            .create("tenant.t.seal.1", secret.as_slice())
+            .unwrap();
+        let keyring = Keyring::load(ports, "t").unwrap();
+        let job = JobRef {
+            tenant: "t".to_owned(),
+            device: "d".to_owned(),
+            job: "j".to_owned(),
+        };
+        let place = Place {
+            ports,
+            job: &job,
+            job_bytes: [1; 16],
+            step: 3,
+        };
+
+        let block: Vec<u8> = (0..=250).cycle().take(1_000_003).collect();
+        let mut writer = DocumentWriter::begin(&place).unwrap();
+        let mut hash = Sha256::new();
+        for _ in 0..140 {
+            writer.push(&place, &keyring, &block).unwrap();
+            hash.update(&block);
+        }
+        let mut kept = writer.finish(&place, "pdf").unwrap();
+        assert_eq!(kept.parts.len(), 3);
+        assert_eq!(kept.document.bytes, 140 * 1_000_003);
+        assert_eq!(kept.document.sha256, hex(&hash.finalize()));
+
+        let mut read = Sha256::new();
+        let mut sink = |bytes: &[u8]| {
+            read.update(bytes);
+            Ok(())
+        };
+        place.read(&keyring, &kept, &mut sink).unwrap();
+        assert_eq!(hex(&read.finalize()), kept.document.sha256);
+
+        kept.parts.swap(0, 1);
+        let swapped = place.read(&keyring, &kept, &mut |_| Ok(()));
+        assert!(matches!(swapped, Err(StepFault::Refused { .. })));
+        erase(ports, &job).unwrap();
+        assert!(world.blobs.dump().is_empty());
+    }
+}

@@ -182,10 +182,6 @@ impl RunItem {
         self.run = next;
         Ok(())
     }
-
-    pub(super) fn retry_at_ms(&self) -> u64 {
-        self.run.retry_at_ms()
-    }
 }
 
 /// A person who repairs something does not want to wait longer.

@@ -84,7 +84,7 @@ fn a_cut_at_any_operation_leaves_exactly_one_document() {
                 .iter()
                 .filter(|outcome| outcome.state == OutcomeState::Delivered);
             assert_eq!(ends.count(), 1, "{cut:?} at {at}");
-            assert!(jobs::pending(&site.world.ports, 10).unwrap().is_empty());
+            assert!(jobs::pending(&site.vault(), 10).unwrap().is_empty());
             if !was_cut {
                 assert!(at > 30, "{at} operations");
                 break;
@@ -308,6 +308,20 @@ fn intermediates_are_erased_at_delivery() {
     let before = site.world.blobs.dump().len();
     site.run();
     assert_eq!(site.world.blobs.dump().len(), before);
+}
+
+#[test]
+fn a_damaged_tenant_holds_up_no_other() {
+    let site = Site::new();
+    site.add_lost_tenant("a0");
+    site.commit(&JobSpec::of(pages(1)));
+    let now_ms = site.world.ports.clock.now_ms();
+    assert_eq!(
+        site.run(),
+        Some(now_ms + 10_000),
+        "the damaged tenant is looked at again"
+    );
+    assert_eq!(site.documents().len(), 1);
 }
 
 #[test]

@@ -126,6 +126,14 @@ impl Site {
         batch.commit().unwrap();
     }
 
+    /// A tenant whose keys are gone.
+    pub(super) fn add_lost_tenant(&self, tenant: &str) {
+        let vault = self.vault();
+        let mut batch = vault.batch();
+        batch.global(global::create(global::tenant_key(tenant), &1, None));
+        batch.commit().unwrap();
+    }
+
     pub(super) fn runner(&self) -> Runner {
         Runner::new(self.ports.clone(), Arc::new(self.folders.clone()))
     }
