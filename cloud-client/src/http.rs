@@ -7,6 +7,9 @@
 //! A kept connection that turns out to be dead is replaced once, when nothing of the answer has
 //! arrived and the request so far is small enough to be sent again; every call of the protocol may
 //! be repeated. A bigger one fails with a transport error.
+//!
+//! `ureq` and `ureq-proto` log names, addresses and, at trace level, answers: a product's log takes
+//! its own targets only.
 
 pub(crate) mod call;
 mod connection;

@@ -3,20 +3,23 @@
 use std::time::Duration;
 
 use crate::certificate::CertificateError;
-use crate::problem::{CallError, Disposition, ProblemKind};
+use crate::problem::{CallError, ProblemKind};
 
 use super::CsrError;
+
+/// Longest explanation that is passed on.
+const DETAIL_CHARS_MAX: usize = 300;
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnrollError {
     /// The code is wrong, spent or expired.
-    #[error(
-        "the enrolment code is refused: it is wrong, spent or expired; ask your administrator for \
-         a new one"
-    )]
-    CodeRefused,
+    #[error("the enrolment code is refused: {detail}")]
+    CodeRefused {
+        /// What the cloud says about it, and what to do.
+        detail: String,
+    },
     /// A person has to approve first.
     #[error("the enrolment waits for approval; it goes on by itself")]
     Pending {
@@ -66,15 +69,27 @@ pub enum IssuedError {
 
 impl From<CallError> for EnrollError {
     fn from(error: CallError) -> Self {
-        match error.kind() {
-            Some(ProblemKind::CodeRefused) => Self::CodeRefused,
-            Some(ProblemKind::TooManyTries) => Self::TooManyTries {
-                after: match error.disposition() {
-                    Disposition::Retry { after } => after,
-                    _ => None,
+        match error {
+            CallError::Problem(problem, after) => match problem.known() {
+                Some(ProblemKind::CodeRefused) => Self::CodeRefused {
+                    detail: plain(&problem.detail),
                 },
+                Some(ProblemKind::TooManyTries) => Self::TooManyTries { after },
+                _ => Self::Call(CallError::Problem(problem, after)),
             },
-            _ => Self::Call(error),
+            error => Self::Call(error),
         }
+    }
+}
+
+/// Text from afar, fit for a line on a terminal.
+fn plain(text: &str) -> String {
+    match text {
+        "" => "it is wrong, spent or expired; ask your administrator for a new one".to_owned(),
+        text => text
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(DETAIL_CHARS_MAX)
+            .collect(),
     }
 }

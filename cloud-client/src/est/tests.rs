@@ -1,8 +1,6 @@
 use std::time::Duration;
 
 use der::{Decode as _, Encode as _};
-use p256::ecdsa::signature::Verifier as _;
-use p256::ecdsa::{Signature, VerifyingKey};
 use proptest::prelude::*;
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa};
 use x509_cert::request::CertReq;
@@ -85,12 +83,8 @@ fn a_request_names_the_subject_and_is_signed_by_its_key() {
     assert_eq!(name.as_deref(), Some("SN 1, <x>+\"ü\""));
     assert_eq!(request.info.subject.len(), 1);
     assert_eq!(public, key.public_key());
-    let signed = request.info.to_der().expect("it encodes");
-    let signature = Signature::from_der(request.signature.raw_bytes()).expect("a signature");
-    VerifyingKey::from_sec1_bytes(&public)
-        .expect("a key")
-        .verify(&signed, &signature)
-        .expect("it verifies");
+    // Another library reads it too, and verifies the signature.
+    rcgen::CertificateSigningRequestParams::from_der(&der.into()).expect("it verifies");
 }
 
 #[test]
@@ -254,8 +248,8 @@ fn each_refusal_says_what_to_do() {
         answer(&format!("{} No", kind.status()), &headers, &body)
     };
     let refused = enrolled_with(&key, &problem(ProblemKind::CodeRefused, "")).expect_err("refused");
-    assert!(matches!(refused, EnrollError::CodeRefused));
-    assert!(refused.to_string().contains("ask your administrator"));
+    assert!(matches!(refused, EnrollError::CodeRefused { .. }));
+    assert_eq!(refused.to_string(), "the enrolment code is refused: why");
     let tries = problem(ProblemKind::TooManyTries, "Retry-After: 90\r\n");
     let after = Some(Duration::from_secs(90));
     let error = enrolled_with(&key, &tries).expect_err("too often");

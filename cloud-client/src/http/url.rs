@@ -129,6 +129,15 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn what_is_read_reads_the_same_again(text in "(https://)?[a-z0-9.:@/?\\[\\]-]{0,30}") {
+            if let Ok(url) = BaseUrl::parse(&text) {
+                proptest::prop_assert_eq!(BaseUrl::parse(url.as_str()), Ok(url));
+            }
+        }
+    }
+
     #[test]
     fn anything_else_is_refused_with_what_to_write() {
         for text in [
