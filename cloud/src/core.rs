@@ -146,6 +146,13 @@ impl Core {
         drop(self.committed.set(Box::new(notify)));
     }
 
+    /// Tells the runner that there may be work.
+    pub fn wake_runner(&self) {
+        if let Some(notify) = self.committed.get() {
+            notify();
+        }
+    }
+
     /// Forgets what was cached: after an operator's change in this process.
     pub fn refresh(&self) {
         self.certificates.clear();

@@ -3,19 +3,29 @@
 //! Everything below the listener is synchronous and reaches the world through [`ports`].
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod blobs;
+mod cli;
 pub mod core;
+pub mod data;
 pub mod durable;
+#[cfg(feature = "fault")]
+mod fault;
 pub mod jpeg;
 pub mod keys;
+pub mod listener;
+pub mod logger;
 pub mod name_pattern;
 pub mod pdf;
 pub mod ports;
 pub mod runner;
 pub mod sealed_store;
+pub mod serve;
 pub mod steps;
 pub mod store;
 pub mod workflow;
+
+pub use cli::main_with;
 
 #[cfg(test)]
 pub mod testing;

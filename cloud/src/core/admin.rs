@@ -63,7 +63,7 @@ pub struct NewCode {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeviceView {
     /// Its id.
-    pub id: String,
+    pub device: String,
     /// Tenant id.
     pub tenant: String,
     /// Tenant's name.
@@ -86,7 +86,7 @@ pub struct DeviceView {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JobView {
     /// Its id.
-    pub id: String,
+    pub job: String,
     /// Tenant id.
     pub tenant: String,
     /// Device id.
@@ -138,7 +138,11 @@ impl Core {
     ///
     /// # Errors
     /// When there is no such tenant.
-    pub fn create_code(&self, tenant: &str, serial: Option<&str>) -> Result<NewCode, AdminError> {
+    pub fn create_code(
+        &self,
+        tenant: Option<&str>,
+        serial: Option<&str>,
+    ) -> Result<NewCode, AdminError> {
         let tenant = self.find_tenant(tenant)?;
         let vault = Vault::open(&self.ports, &tenant.id)?;
         let (code, expires_at_ms) = codes::create(self, &vault, serial)?;
@@ -166,7 +170,7 @@ impl Core {
                 let telemetry = telemetry.map(|telemetry| telemetry.value);
                 let newest = device.certificates.first();
                 found.push(DeviceView {
-                    id,
+                    device: id,
                     tenant: tenant.id.clone(),
                     tenant_name: tenant.tenant.name.clone(),
                     state: if device.revoked {
@@ -221,7 +225,7 @@ impl Core {
     /// When there is no such tenant.
     pub fn put_workflow(
         &self,
-        tenant: &str,
+        tenant: Option<&str>,
         workflow: &wire::Workflow,
         source: &str,
     ) -> Result<wire::Workflow, AdminError> {
@@ -235,7 +239,7 @@ impl Core {
     ///
     /// # Errors
     /// When there is no such tenant.
-    pub fn list_workflows(&self, tenant: &str) -> Result<Vec<StoredWorkflow>, AdminError> {
+    pub fn list_workflows(&self, tenant: Option<&str>) -> Result<Vec<StoredWorkflow>, AdminError> {
         Ok(workflows::list(&self.vault(tenant)?)?)
     }
 
@@ -243,7 +247,7 @@ impl Core {
     ///
     /// # Errors
     /// When there is no such tenant or workflow.
-    pub fn remove_workflow(&self, tenant: &str, id: &str) -> Result<(), AdminError> {
+    pub fn remove_workflow(&self, tenant: Option<&str>, id: &str) -> Result<(), AdminError> {
         let removed = workflows::remove(&self.vault(tenant)?, id)?;
         self.refresh();
         let missing = || AdminError::NotFound(format!("workflow {id}"));
@@ -279,14 +283,23 @@ impl Core {
         Ok(removed)
     }
 
-    /// The tenant with this id or name.
-    fn find_tenant(&self, wanted: &str) -> Result<TenantView, AdminError> {
-        let mut all = tenants::list(&self.ports)?.into_iter();
-        all.find(|known| known.id == wanted || known.tenant.name == wanted)
+    /// The tenant with this id or name; without one, the only tenant.
+    fn find_tenant(&self, wanted: Option<&str>) -> Result<TenantView, AdminError> {
+        let all = tenants::list(&self.ports)?;
+        let Some(wanted) = wanted else {
+            return <[TenantView; 1]>::try_from(all)
+                .map(|[only]| only)
+                .map_err(|all| {
+                    let count = all.len();
+                    AdminError::Refused(format!("there are {count} tenants: name one (--tenant)"))
+                });
+        };
+        all.into_iter()
+            .find(|known| known.id == wanted || known.tenant.name == wanted)
             .ok_or_else(|| AdminError::NotFound(format!("tenant {wanted}")))
     }
 
-    fn vault(&self, tenant: &str) -> Result<Vault, AdminError> {
+    fn vault(&self, tenant: Option<&str>) -> Result<Vault, AdminError> {
         Ok(Vault::open(&self.ports, &self.find_tenant(tenant)?.id)?)
     }
 }
@@ -315,7 +328,7 @@ fn job_view(view: jobs::JobView) -> JobView {
         }
     };
     JobView {
-        id: view.job.job,
+        job: view.job.job,
         tenant: view.job.tenant,
         device: view.job.device,
         state,

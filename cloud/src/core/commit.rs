@@ -59,9 +59,7 @@ pub(crate) fn commit(
             Err(refusal) => return Err(refusal),
             Ok(receipt) => {
                 erase(device, &job, &extra);
-                if let Some(notify) = core.committed.get() {
-                    notify();
-                }
+                core.wake_runner();
                 return Ok(json(StatusCode::CREATED, &receipt));
             }
         }
