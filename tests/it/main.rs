@@ -1,1 +1,3 @@
-//! The integration binary.
+//! The one integration binary: rules of the repository and the whole product.
+
+mod tidy;

@@ -1,0 +1,41 @@
+# Few words, each does one thing.
+#   make demo    a simulated printer scans 20 pages into the cloud and a PDF comes out
+#   make test    everything: checks, unit tests, end-to-end tests
+#   make check   format, lints, docs, licences
+#   make bench   speed, memory and size, written to target/bench/summary.json
+#   make docs    the API documentation
+
+CARGO ?= cargo
+# One bound on everything that compiles; CI machines have two cores.
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: demo test check bench docs setup
+
+demo:
+	$(CARGO) build --release --locked -p scantrip-tests --bins
+	@target/release/demo $(if $(KEEP),--keep)
+
+test: setup check
+	$(CARGO) check --locked -p scantrip-hal --no-default-features
+	$(CARGO) test --locked --workspace --features scantrip-tests/fault
+	$(CARGO) build --release --locked -p scantrip-tests --bins
+	target/release/demo
+
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets --features scantrip-tests/fault -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; \
+	else echo "cargo-deny is not installed: licences and sources are checked by tests/it/tidy.rs"; fi
+
+bench:
+	$(CARGO) build --locked --profile dist -p scantrip
+	$(CARGO) build --release --locked -p scantrip-tests --bins
+	target/release/bench
+
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+# Independent programs that the tests compare against. Loud when one cannot be had.
+setup:
+	@tests/setup.sh
