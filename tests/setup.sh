@@ -4,7 +4,7 @@
 set -euo pipefail
 
 missing=()
-for pair in openssl:openssl curl:curl qpdf:qpdf pdfimages:poppler-utils; do
+for pair in openssl:openssl curl:curl qpdf:qpdf pdfimages:poppler-utils faketime:faketime; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0

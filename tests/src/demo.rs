@@ -104,6 +104,7 @@ fn cast(folder: &Path) -> anyhow::Result<Cast> {
         cloud: program::built("scantrip-cloud")?,
         folder: folder.to_path_buf(),
         delays: DOORS.map(|(_, _, delay)| delay),
+        cloud_environment: Vec::new(),
     })
 }
 

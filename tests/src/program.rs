@@ -1,7 +1,7 @@
 //! Runs the shipped programs, and those of others, as a person at a terminal would.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -137,4 +137,24 @@ impl Drop for Running {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Environment variables that set a program's clock off, for example by `-390d`; its intervals
+/// stay true. Debian's `faketime` does it.
+///
+/// # Errors
+/// When the library is not installed; `make setup` does that.
+pub fn clock_off_by(offset: &str) -> anyhow::Result<Vec<(String, String)>> {
+    let library = fs::read_dir("/usr/lib")?
+        .flatten()
+        .map(|entry| entry.path().join("faketime/libfaketime.so.1"))
+        .find(|path| path.is_file())
+        .context("faketime is not installed; run `make setup`")?;
+    Ok([
+        ("LD_PRELOAD", library.display().to_string()),
+        ("FAKETIME", offset.to_owned()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec())
 }

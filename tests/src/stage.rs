@@ -30,6 +30,8 @@ pub struct Cast {
     pub folder: PathBuf,
     /// Delays of the three lines.
     pub delays: [Duration; 3],
+    /// Extra environment variables of the cloud, for example its clock.
+    pub cloud_environment: Vec<(String, String)>,
 }
 
 /// A world that has been set up: cloud running, nothing enrolled.
@@ -80,6 +82,15 @@ impl Stage {
         }
         self.serving = Some(serving);
         Ok(())
+    }
+
+    /// Starts the cloud again with its clock set right.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn serve_today(&mut self) -> anyhow::Result<()> {
+        self.cast.cloud_environment.clear();
+        self.serve(&[])
     }
 
     /// The running cloud, to be killed or waited for.
@@ -151,6 +162,7 @@ impl Stage {
     pub fn cloud(&self) -> Command {
         let mut command = program::command(&self.cast.cloud);
         command.arg("--data").arg(self.path("cloud"));
+        command.envs(self.cast.cloud_environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -1,0 +1,5 @@
+//! The shipped program with the switches for faults compiled in; see `tests/Cargo.toml`.
+
+fn main() -> std::process::ExitCode {
+    scantrip::main_with(std::env::args_os())
+}
