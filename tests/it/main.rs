@@ -1,6 +1,10 @@
 //! The one integration binary: rules of the repository and the whole product.
 
+mod bad_input;
+mod enrollment;
+mod journey;
 mod peer;
+mod secrets;
 mod tidy;
 mod tls;
 mod world;
