@@ -4,6 +4,7 @@ mod bad_input;
 mod enrollment;
 mod journey;
 mod peer;
+mod power;
 mod secrets;
 mod tidy;
 mod tls;

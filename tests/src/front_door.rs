@@ -20,6 +20,7 @@ struct State {
     target: Mutex<Option<SocketAddr>>,
     delay: Duration,
     unplugged: AtomicBool,
+    unplug_when_closed: AtomicBool,
     cut_after_bytes: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
 }
@@ -35,6 +36,7 @@ impl FrontDoor {
             target: Mutex::new(None),
             delay,
             unplugged: AtomicBool::new(false),
+            unplug_when_closed: AtomicBool::new(false),
             cut_after_bytes: AtomicU64::new(u64::MAX),
             open: Mutex::new(Vec::new()),
         });
@@ -67,6 +69,11 @@ impl FrontDoor {
         }
     }
 
+    /// Pulls the cable for good as soon as the cloud closes a connection by itself.
+    pub fn unplug_when_closed(&self) {
+        self.state.unplug_when_closed.store(true, Ordering::SeqCst);
+    }
+
     /// Cuts the connection that carries the `bytes`-th byte from now towards the cloud, once.
     pub fn cut_after(&self, bytes: u64) {
         self.state.cut_after_bytes.store(bytes, Ordering::SeqCst);
@@ -91,6 +98,10 @@ impl State {
             let towards = Arc::clone(&state);
             thread::spawn(move || towards.pump(client_copy, server, true));
             state.pump(server_copy, client, false);
+            if state.unplug_when_closed.load(Ordering::SeqCst) {
+                state.unplugged.store(true, Ordering::SeqCst);
+                state.cut_all();
+            }
         });
     }
 

@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -123,6 +125,25 @@ impl Running {
         self.child.wait().map(drop)
     }
 
+    /// Whether it has ended.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn has_ended(&mut self) -> io::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Waits until this program or `other` ends.
+    ///
+    /// # Errors
+    /// When they cannot be asked.
+    pub fn wait_or(&mut self, other: &mut Self) -> io::Result<()> {
+        while !self.has_ended()? && !other.has_ended()? {
+            rest();
+        }
+        Ok(())
+    }
+
     /// Waits for its end and gives whether it ended well.
     ///
     /// # Errors
@@ -157,4 +178,9 @@ pub fn clock_off_by(offset: &str) -> anyhow::Result<Vec<(String, String)>> {
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec())
+}
+
+#[expect(clippy::disallowed_methods, reason = "two processes cannot be waited for at once")]
+fn rest() {
+    thread::sleep(Duration::from_millis(10));
 }
