@@ -9,17 +9,15 @@ CARGO ?= cargo
 # One bound on everything that compiles; CI machines have two cores.
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test check bench docs setup
+.PHONY: demo test check bench docs setup programs
 
-demo:
-	$(CARGO) build --release --locked -p scantrip-tests --bins
+demo: programs
 	@target/release/demo $(if $(KEEP),--keep)
 
 test: setup check
 	$(CARGO) check --locked -p scantrip-hal --no-default-features
 	$(CARGO) test --locked --workspace --features scantrip-tests/fault
-	$(CARGO) build --release --locked -p scantrip-tests --bins
-	target/release/demo
+	$(MAKE) --no-print-directory demo
 
 check:
 	$(CARGO) fmt --all --check
@@ -30,11 +28,17 @@ check:
 
 bench:
 	$(CARGO) build --locked --profile dist -p scantrip
-	$(CARGO) build --release --locked -p scantrip-tests --bins
+	$(MAKE) --no-print-directory programs
 	target/release/bench
 
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+# The programs as they are shipped, the agent with a simulated printer, and the demo and the bench.
+programs:
+	$(CARGO) build --release --locked --features scantrip/sim \
+		-p scantrip -p scantrip-cloud -p scantrip-tests --bin scantrip --bin scantrip-cloud \
+		--bin demo --bin bench
 
 # Independent programs that the tests compare against. Loud when one cannot be had.
 setup:

@@ -1,0 +1,99 @@
+//! Measures and writes `target/bench/summary.json`. Nothing here can fail a build: it tells.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to a person")]
+
+mod memory;
+mod upload;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use crate::program;
+use crate::stage::{Cast, Stage, write};
+
+const WORKFLOW: &str = r#"name = "Bench"
+
+[scan]
+resolutions_dpi = [300]
+
+[[steps]]
+use = "assemble_pdf"
+
+[[steps]]
+use = "deliver_folder"
+folder = "OUT"
+name = "{date} {counter:04}.pdf"
+"#;
+
+/// Runs every measurement and prints and writes the summary.
+#[must_use]
+pub fn run() -> ExitCode {
+    match measure() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the bench failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure() -> anyhow::Result<()> {
+    let target = target_folder()?;
+    let folder = target.join("bench");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    let mut summary = serde_json::Map::new();
+    let mut keep = |part: Value| {
+        for (key, value) in part.as_object().into_iter().flatten() {
+            println!("{key:<32} {value}");
+            summary.insert(key.clone(), value.clone());
+        }
+    };
+    keep(binary_size(&target)?);
+    keep(upload::against_curl(&stage(&folder.join("upload"))?)?);
+    keep(memory::of_a_thousand_pages(&stage(&folder.join("memory"))?)?);
+    write(&folder.join("summary.json"), &format!("{:#}\n", Value::Object(summary)))
+}
+
+fn target_folder() -> anyhow::Result<PathBuf> {
+    let program = program::built("bench")?;
+    let target = program.parent().and_then(Path::parent).context("not in a target folder")?;
+    Ok(target.to_path_buf())
+}
+
+/// The stripped agent as it goes on a device, without the simulated MFP. Aim: 3 MiB.
+fn binary_size(target: &Path) -> anyhow::Result<Value> {
+    let path = target.join("dist/scantrip");
+    let bytes = fs::metadata(&path).with_context(|| format!("{path:?} is not built"))?.len();
+    Ok(json!({ "agent_binary_bytes": bytes }))
+}
+
+/// A stage of its own without delays on the lines.
+fn stage(folder: &Path) -> anyhow::Result<Stage> {
+    let cast = Cast {
+        agent: program::built("scantrip")?,
+        cloud: program::built("scantrip-cloud")?,
+        folder: folder.to_path_buf(),
+        delays: [Duration::ZERO; 3],
+        cloud_environment: Vec::new(),
+    };
+    fs::create_dir_all(folder)?;
+    Stage::set_up(cast, &WORKFLOW.replace("OUT", &folder.join("out").display().to_string()))
+}
+
+/// The median; of an even number of values the upper one.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bench reads the real clock")]
+fn now() -> Instant {
+    Instant::now()
+}
