@@ -19,8 +19,15 @@ fn an_unreachable_cloud_is_named_with_its_address() {
     let world = World::new();
     world.load(1, "");
     let code = world.stage.enrollment_code().expect("a code");
-    world.stage.doors().for_each(|door| door.set_unplugged(true));
-    check(&world.agent_with_input(&["enroll"], &code), 5, &["localhost"]);
+    world
+        .stage
+        .doors()
+        .for_each(|door| door.set_unplugged(true));
+    check(
+        &world.agent_with_input(&["enroll"], &code),
+        5,
+        &["localhost"],
+    );
 }
 
 #[test]
@@ -31,7 +38,14 @@ fn a_wrong_ca_is_named_and_the_code_is_not_sent() {
     let ca = world.folder().join("other-ca.pem").display().to_string();
     let key = world.folder().join("other-ca.key").display().to_string();
     let mut openssl = program::command("openssl");
-    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+    openssl.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+    ]);
     openssl.args(["-nodes", "-subj", "/CN=Other", "-keyout", &key, "-out", &ca]);
     program::run(&mut openssl).expect("openssl");
     let config = world.folder().join("scantrip.toml");
@@ -54,7 +68,8 @@ fn a_clock_three_years_behind_still_enrols_and_delivers() {
     enroll.arg("enroll").envs(clock.clone());
     check(&finish(&mut enroll, &code), 0, &[]);
     let mut scan = world.stage.agent();
-    scan.args(["scan", "--workflow", "Invoices", "--field", "customer=Old"]).envs(clock);
+    scan.args(["scan", "--workflow", "Invoices", "--field", "customer=Old"])
+        .envs(clock);
     check(&finish(&mut scan, ""), 0, &[]);
     world.expect_one_document();
 }
@@ -80,7 +95,11 @@ fn an_unknown_workflow_lists_the_known_ones() {
 #[test]
 fn a_missing_required_field_is_asked_for_by_its_label() {
     let world = World::enrolled(1);
-    check(&world.agent(&["scan", "--workflow", "Invoices"]), 2, &["Customer"]);
+    check(
+        &world.agent(&["scan", "--workflow", "Invoices"]),
+        2,
+        &["Customer"],
+    );
 }
 
 #[test]
@@ -107,7 +126,11 @@ fn before_enrolment_a_scan_says_how_to_enrol() {
 fn an_empty_feeder_and_an_open_cover_say_what_to_do() {
     let world = World::enrolled(0);
     check(&world.scan("Empty"), 6, &["paper"]);
-    write(&world.folder().join("printer.txt"), "sheets=2 faults=cover-open").expect("a switch");
+    write(
+        &world.folder().join("printer.txt"),
+        "sheets=2 faults=cover-open",
+    )
+    .expect("a switch");
     check(&world.scan("Open"), 6, &["cover"]);
 }
 
@@ -137,7 +160,10 @@ fn a_full_spool_refuses_the_job_before_paper_moves() {
     check(&world.agent(&["sync"]), 0, &[]);
     write(&config, &huge).expect("a configuration");
     check(&world.scan("Full"), 7, &["free"]);
-    assert!(!world.folder().join("pages/0001.jpg").exists(), "paper has moved");
+    assert!(
+        !world.folder().join("pages/0001.jpg").exists(),
+        "paper has moved"
+    );
 }
 
 #[test]
@@ -154,7 +180,10 @@ fn a_code_on_the_command_line_is_refused() {
 fn unenroll_says_first_what_would_be_lost() {
     let world = World::enrolled(1);
     check(&world.agent(&["sync"]), 0, &[]);
-    world.stage.doors().for_each(|door| door.set_unplugged(true));
+    world
+        .stage
+        .doors()
+        .for_each(|door| door.set_unplugged(true));
     check(&world.scan("Unsent"), 0, &["saved here"]);
     let output = world.agent_with_input(&["unenroll"], "no");
     assert!(words(&output).contains("1 "), "{}", words(&output));

@@ -15,12 +15,24 @@ fn a_page_goes_from_the_feeder_to_its_document_byte_for_byte() {
     world.expect_one_document();
 
     let document = &world.stage.delivered().expect("the destination")[0];
-    assert_eq!(document.file_name().and_then(|n| n.to_str()), Some("Miller 0001.pdf"));
+    assert_eq!(
+        document.file_name().and_then(|n| n.to_str()),
+        Some("Miller 0001.pdf")
+    );
     let checked = program::run(tool("qpdf").arg("--check").arg(document)).expect("qpdf is content");
-    assert!(checked.contains("No syntax or stream encoding errors found"), "{checked}");
+    assert!(
+        checked.contains("No syntax or stream encoding errors found"),
+        "{checked}"
+    );
     for media_box in document::media_boxes(document).expect("media boxes") {
-        let sides: Vec<f64> = media_box.split(' ').filter_map(|side| side.parse().ok()).collect();
-        assert!((sides[2] - 595.2).abs() < 1.0 && (sides[3] - 841.9).abs() < 1.0, "{media_box}");
+        let sides: Vec<f64> = media_box
+            .split(' ')
+            .filter_map(|side| side.parse().ok())
+            .collect();
+        assert!(
+            (sides[2] - 595.2).abs() < 1.0 && (sides[3] - 841.9).abs() < 1.0,
+            "{media_box}"
+        );
     }
     let job = &world.jobs()[0];
     assert_eq!(job["state"], "delivered");
@@ -74,13 +86,19 @@ fn without_the_cloud_a_scan_is_saved_and_sent_later() {
     let world = World::enrolled(2);
     let synced = world.agent(&["sync"]);
     assert!(synced.status.success(), "{}", words(&synced));
-    world.stage.doors().for_each(|door| door.set_unplugged(true));
+    world
+        .stage
+        .doors()
+        .for_each(|door| door.set_unplugged(true));
     let output = world.scan("Later");
     assert!(output.status.success(), "{}", words(&output));
     assert!(words(&output).contains("saved here"), "{}", words(&output));
     assert!(world.stage.delivered().expect("the destination").is_empty());
 
-    world.stage.doors().for_each(|door| door.set_unplugged(false));
+    world
+        .stage
+        .doors()
+        .for_each(|door| door.set_unplugged(false));
     let output = world.agent(&["sync"]);
     assert!(output.status.success(), "{}", words(&output));
     let job = world.jobs()[0]["job"].as_str().expect("a job").to_owned();
@@ -94,7 +112,9 @@ fn a_workflow_that_is_added_later_reaches_the_device_by_itself() {
     let world = World::enrolled(1);
     let file = world.folder().join("second.toml");
     let out = world.folder().join("out").display().to_string();
-    let text = crate::world::INVOICES.replace("OUT", &out).replace("\"Invoices\"", "\"Letters\"");
+    let text = crate::world::INVOICES
+        .replace("OUT", &out)
+        .replace("\"Invoices\"", "\"Letters\"");
     scantrip_tests::stage::write(&file, &text).expect("a file");
     let path = file.display().to_string();
     world.cloud_json(&["workflow", "add", "--tenant", "Example AG", &path]);

@@ -3,7 +3,6 @@
 mod bad_input;
 mod enrollment;
 mod journey;
-mod peer;
 mod power;
 mod secrets;
 mod tidy;

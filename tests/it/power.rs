@@ -16,7 +16,9 @@ const KILLED: Option<i32> = Some(9);
 /// Runs an agent's command that is killed at the `operation`-th operation on its disk.
 fn agent_killed_at(world: &World, operation: u32, arguments: &[&str]) -> Output {
     let mut command = world.stage.agent();
-    command.args(arguments).env("SCANTRIP_FAULT", format!("kill-at-op={operation}"));
+    command
+        .args(arguments)
+        .env("SCANTRIP_FAULT", format!("kill-at-op={operation}"));
     finish(&mut command, "")
 }
 
@@ -25,13 +27,19 @@ fn job(world: &World) -> String {
 }
 
 fn pages(world: &World) -> u32 {
-    let pages = world.jobs()[0]["pages"].as_u64().expect("a number of pages");
+    let pages = world.jobs()[0]["pages"]
+        .as_u64()
+        .expect("a number of pages");
     u32::try_from(pages).expect("few pages")
 }
 
 /// Puts the sheets that are not yet saved back into the feeder.
 fn reload(world: &World, sheets: u32) {
-    write(&world.folder().join("printer.txt"), &format!("sheets={sheets}")).expect("a switch");
+    write(
+        &world.folder().join("printer.txt"),
+        &format!("sheets={sheets}"),
+    )
+    .expect("a switch");
 }
 
 /// Fails unless one document holds `count` pages, each one that was fed, in their order.
@@ -43,7 +51,11 @@ fn expect_one_document_of(world: &World, count: u32) {
     let fed = files(&world.folder().join("pages")).expect("the pages that were fed");
     let mut fed = fed.iter().map(|page| std::fs::read(page).expect("a page"));
     for (number, image) in images.iter().enumerate() {
-        assert!(fed.any(|page| page == *image), "page {} was never fed here", number + 1);
+        assert!(
+            fed.any(|page| page == *image),
+            "page {} was never fed here",
+            number + 1
+        );
     }
 }
 
@@ -63,8 +75,16 @@ fn power_cuts_while_feeding_leave_a_draft_that_goes_on() {
         assert_eq!(world.jobs()[0]["state"], "draft");
         reload(&world, SHEETS - saved);
         let output = agent_killed_at(&world, 25 + cut * 17, &["jobs", "continue", &job]);
-        assert_eq!(output.status.signal(), KILLED, "cut {cut}: {}", words(&output));
-        assert!(pages(&world) >= saved, "cut {cut} lost a page that was called saved");
+        assert_eq!(
+            output.status.signal(),
+            KILLED,
+            "cut {cut}: {}",
+            words(&output)
+        );
+        assert!(
+            pages(&world) >= saved,
+            "cut {cut} lost a page that was called saved"
+        );
     }
     reload(&world, SHEETS - pages(&world));
     follow(&world, &["jobs", "continue", &job(&world)]);
@@ -75,7 +95,13 @@ fn power_cuts_while_feeding_leave_a_draft_that_goes_on() {
 fn a_draft_found_after_a_power_cut_can_be_finished_or_discarded() {
     for (choice, documents) in [("finish", 1), ("discard", 0)] {
         let world = World::enrolled(20);
-        let scan = ["scan", "--workflow", "Invoices", "--field", "customer=Draft"];
+        let scan = [
+            "scan",
+            "--workflow",
+            "Invoices",
+            "--field",
+            "customer=Draft",
+        ];
         let output = agent_killed_at(&world, 90, &scan);
         assert_eq!(output.status.signal(), KILLED, "{}", words(&output));
         let saved = pages(&world);
@@ -85,9 +111,15 @@ fn a_draft_found_after_a_power_cut_can_be_finished_or_discarded() {
             follow(&world, &["jobs", "wait", &job(&world)]);
             expect_one_document_of(&world, saved);
             let name = world.stage.delivered().expect("the destination").remove(0);
-            assert!(name.ends_with("Draft 0001.pdf"), "the field was lost: {name:?}");
+            assert!(
+                name.ends_with("Draft 0001.pdf"),
+                "the field was lost: {name:?}"
+            );
         }
-        assert_eq!(world.stage.delivered().expect("the destination").len(), documents);
+        assert_eq!(
+            world.stage.delivered().expect("the destination").len(),
+            documents
+        );
     }
 }
 
@@ -95,9 +127,18 @@ fn a_draft_found_after_a_power_cut_can_be_finished_or_discarded() {
 fn power_cuts_while_sending_and_erasing_end_in_one_document() {
     let world = World::enrolled(SHEETS);
     follow(&world, &["sync"]);
-    world.stage.doors().for_each(|door| door.set_unplugged(true));
-    follow(&world, &["scan", "--workflow", "Invoices", "--field", "customer=Sent"]);
-    world.stage.doors().for_each(|door| door.set_unplugged(false));
+    world
+        .stage
+        .doors()
+        .for_each(|door| door.set_unplugged(true));
+    follow(
+        &world,
+        &["scan", "--workflow", "Invoices", "--field", "customer=Sent"],
+    );
+    world
+        .stage
+        .doors()
+        .for_each(|door| door.set_unplugged(false));
     let job = job(&world);
     let mut cuts = 0;
     for cut in 0.. {
@@ -105,7 +146,12 @@ fn power_cuts_while_sending_and_erasing_end_in_one_document() {
         if output.status.success() {
             break;
         }
-        assert_eq!(output.status.signal(), KILLED, "cut {cut}: {}", words(&output));
+        assert_eq!(
+            output.status.signal(),
+            KILLED,
+            "cut {cut}: {}",
+            words(&output)
+        );
         cuts += 1;
     }
     assert!(cuts >= 10, "only {cuts} cuts");
@@ -119,18 +165,32 @@ fn power_cuts_of_the_cloud_in_every_phase_end_in_one_document() {
     follow(&world, &["sync"]);
     let mut agent = {
         let mut command = world.stage.agent();
-        command.args(["scan", "--workflow", "Invoices", "--field", "customer=Cloud"]);
+        command.args([
+            "scan",
+            "--workflow",
+            "Invoices",
+            "--field",
+            "customer=Cloud",
+        ]);
         program::Running::start(&mut command, &world.folder().join("scan.log")).expect("a scan")
     };
     // From the first uploads over the commit to the runner's last rename; the last ones may come
     // after the delivery, when the cloud rests and the count is not reached any more.
     for cut in 0..12 {
         let fault = format!("kill-at-op={}", 7 + cut * 31);
-        world.stage.serve(&[("SCANTRIP_FAULT", &fault)]).expect("a cloud");
+        world
+            .stage
+            .serve(&[("SCANTRIP_FAULT", &fault)])
+            .expect("a cloud");
         if agent.has_ended().expect("a process") {
             break;
         }
-        world.stage.serving().expect("a cloud").wait_or(&mut agent).expect("one of them ends");
+        world
+            .stage
+            .serving()
+            .expect("a cloud")
+            .wait_or(&mut agent)
+            .expect("one of them ends");
     }
     world.stage.serve(&[]).expect("a cloud");
     assert!(agent.wait().expect("a process"), "the scan failed");
@@ -139,16 +199,29 @@ fn power_cuts_of_the_cloud_in_every_phase_end_in_one_document() {
 
 #[test]
 fn a_lost_answer_to_every_kind_of_request_changes_nothing() {
-    let kinds = ["desired", "reports", "upload-create", "upload-append", "commit", "outcomes"];
+    let kinds = [
+        "desired",
+        "reports",
+        "upload-create",
+        "upload-append",
+        "commit",
+        "outcomes",
+    ];
     for kind in kinds {
         let mut world = World::enrolled(3);
         let fault = format!("lose-answer={kind}:1");
-        world.stage.serve(&[("SCANTRIP_FAULT", &fault)]).expect("a cloud");
+        world
+            .stage
+            .serve(&[("SCANTRIP_FAULT", &fault)])
+            .expect("a cloud");
         let output = world.scan("Lost");
         assert!(output.status.success(), "{kind}: {}", words(&output));
         let log = std::fs::read_to_string(world.folder().join("cloud.log")).expect("a log");
         let hit = log.contains("fault: lost the answer");
-        assert!(hit || kind == "upload-append", "{kind} was never asked: {log}");
+        assert!(
+            hit || kind == "upload-append",
+            "{kind} was never asked: {log}"
+        );
         follow(&world, &["jobs", "wait", &job(&world)]);
         world.expect_one_document();
     }
@@ -159,7 +232,10 @@ fn a_lost_answer_to_the_enrolment_costs_no_second_code() {
     let mut world = World::new();
     world.load(1, "");
     let code = world.stage.enrollment_code().expect("a code");
-    world.stage.serve(&[("SCANTRIP_FAULT", "lose-answer=simpleenroll:1")]).expect("a cloud");
+    world
+        .stage
+        .serve(&[("SCANTRIP_FAULT", "lose-answer=simpleenroll:1")])
+        .expect("a cloud");
     let first = world.agent_with_input(&["enroll"], &code);
     if !first.status.success() {
         let second = world.agent_with_input(&["enroll"], &code);
@@ -172,13 +248,23 @@ fn a_lost_answer_to_the_enrolment_costs_no_second_code() {
 #[test]
 fn a_commit_through_one_door_and_again_through_another_is_one_document() {
     let mut world = World::enrolled(2);
-    world.stage.serve(&[("SCANTRIP_FAULT", "lose-answer=commit:1")]).expect("a cloud");
+    world
+        .stage
+        .serve(&[("SCANTRIP_FAULT", "lose-answer=commit:1")])
+        .expect("a cloud");
     let chosen = {
         let status = world.stage.agent_json(&["status"]).expect("a status");
-        status["entry_point"]["name"].as_str().unwrap_or("Virginia").to_owned()
+        status["entry_point"]["name"]
+            .as_str()
+            .unwrap_or("Virginia")
+            .to_owned()
     };
     // The door in use goes away for good with the first commit's answer.
-    world.stage.door(&chosen).expect("a door").unplug_when_closed();
+    world
+        .stage
+        .door(&chosen)
+        .expect("a door")
+        .unplug_when_closed();
     let output = world.scan("Doors");
     assert!(output.status.success(), "{}", words(&output));
     follow(&world, &["jobs", "wait", &job(&world)]);

@@ -14,10 +14,19 @@ fn known_plaintext_is_nowhere_but_at_the_destination() {
     let agent = world.run_agent();
     let secret = "Zwiebelfisch-4711";
     let output = world.agent(&[
-        "scan", "--workflow", "Invoices", "--field", &format!("customer={secret}"), "--hold",
+        "scan",
+        "--workflow",
+        "Invoices",
+        "--field",
+        &format!("customer={secret}"),
+        "--hold",
     ]);
     assert!(output.status.success(), "{}", words(&output));
-    let mut needles = vec![secret.as_bytes().to_vec(), code.replace('-', "").into_bytes(), code.into_bytes()];
+    let mut needles = vec![
+        secret.as_bytes().to_vec(),
+        code.replace('-', "").into_bytes(),
+        code.into_bytes(),
+    ];
     needles.extend(page_windows(&world.folder().join("pages")));
     // While the job lies in the spool and its pages in the cloud.
     expect_nowhere(&world, &needles, "while the job is open");
@@ -46,7 +55,13 @@ fn page_windows(pages: &Path) -> Vec<Vec<u8>> {
     let mut windows = Vec::new();
     for page in all_files(pages) {
         let bytes = fs::read(page).expect("a page");
-        windows.extend(bytes[1024..].chunks_exact(16).step_by(64).take(40).map(<[u8]>::to_vec));
+        windows.extend(
+            bytes[1024..]
+                .chunks_exact(16)
+                .step_by(64)
+                .take(40)
+                .map(<[u8]>::to_vec),
+        );
     }
     assert!(windows.len() > 40, "too few windows to search for");
     windows
@@ -56,13 +71,20 @@ fn expect_nowhere(world: &World, needles: &[Vec<u8>], when: &str) {
     let allowed = ["pages", "out", "workflow.toml", "printer.txt"];
     for path in all_files(world.folder()) {
         let inside = path.strip_prefix(world.folder()).expect("inside");
-        let top = inside.iter().next().and_then(|part| part.to_str()).unwrap_or_default();
+        let top = inside
+            .iter()
+            .next()
+            .and_then(|part| part.to_str())
+            .unwrap_or_default();
         if allowed.contains(&top) {
             continue;
         }
         let bytes = fs::read(&path).expect("a readable file");
         for needle in needles {
-            assert!(find(&bytes, needle).is_none(), "{when}: plaintext in {inside:?}");
+            assert!(
+                find(&bytes, needle).is_none(),
+                "{when}: plaintext in {inside:?}"
+            );
         }
     }
 }

@@ -13,7 +13,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("scantrip-hal", &[]),
     ("scantrip-cloud-client", &[]),
     ("scantrip-cloud", &["scantrip-cloud-client"]),
-    ("scantrip", &["scantrip-config", "scantrip-hal", "scantrip-cloud-client"]),
+    (
+        "scantrip",
+        &["scantrip-config", "scantrip-hal", "scantrip-cloud-client"],
+    ),
     (
         "scantrip-tests",
         &[
@@ -47,10 +50,17 @@ const AGENT_C: &[&str] = &["ring"];
 fn only_the_arrows_of_the_blueprint_exist() {
     let metadata = metadata(&["--no-deps"]);
     let packages = array(&metadata, "packages");
-    assert_eq!(packages.len(), ARROWS.len(), "a crate has no line in ARROWS");
+    assert_eq!(
+        packages.len(),
+        ARROWS.len(),
+        "a crate has no line in ARROWS"
+    );
     for package in packages {
         let name = text(package, "name");
-        let (_, allowed) = ARROWS.iter().find(|(from, _)| *from == name).expect("a known crate");
+        let (_, allowed) = ARROWS
+            .iter()
+            .find(|(from, _)| *from == name)
+            .expect("a known crate");
         for dependency in array(package, "dependencies") {
             let to = text(dependency, "name");
             if to.starts_with("scantrip") {
@@ -78,7 +88,15 @@ fn every_given_package_is_used_by_product_code() {
 
 #[test]
 fn the_agent_links_no_c_but_rings() {
-    let tree = cargo(&["tree", "-p", "scantrip", "-e", "normal,build", "--prefix", "none"]);
+    let tree = cargo(&[
+        "tree",
+        "-p",
+        "scantrip",
+        "-e",
+        "normal,build",
+        "--prefix",
+        "none",
+    ]);
     let crates: BTreeSet<&str> = tree.lines().filter_map(|l| l.split(' ').next()).collect();
     let compilers = ["cc", "cmake", "bindgen", "pkg-config"];
     let metadata = metadata(&[]);
@@ -110,11 +128,20 @@ fn every_dependency_has_a_known_licence_and_source() {
     let metadata = metadata(&[]);
     for package in array(&metadata, "packages") {
         let name = text(package, "name");
-        let licence = package.get("license").and_then(Value::as_str).unwrap_or_default();
-        assert!(is_allowed(licence, &allowed), "{name}: licence {licence:?} is not in deny.toml");
+        let licence = package
+            .get("license")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        assert!(
+            is_allowed(licence, &allowed),
+            "{name}: licence {licence:?} is not in deny.toml"
+        );
         let source = package.get("source").and_then(Value::as_str);
         let from_registry = source.is_some_and(|s| s.starts_with("registry+"));
-        assert!(source.is_none() || from_registry, "{name} comes from {source:?}");
+        assert!(
+            source.is_none() || from_registry,
+            "{name} comes from {source:?}"
+        );
     }
 }
 
@@ -134,10 +161,19 @@ fn no_file_is_called_mod_rs_and_none_names_this_machine() {
     let here = root();
     let home = here.parent().expect("a folder above").display().to_string();
     for path in tracked_files() {
-        assert_ne!(path.file_name().and_then(|n| n.to_str()), Some("mod.rs"), "{path:?}");
-        let Ok(text) = fs::read_to_string(here.join(&path)) else { continue };
+        assert_ne!(
+            path.file_name().and_then(|n| n.to_str()),
+            Some("mod.rs"),
+            "{path:?}"
+        );
+        let Ok(text) = fs::read_to_string(here.join(&path)) else {
+            continue;
+        };
         if home.len() > 1 {
-            assert!(!text.contains(&format!("{home}/")), "{path:?} names a path of this machine");
+            assert!(
+                !text.contains(&format!("{home}/")),
+                "{path:?} names a path of this machine"
+            );
         }
     }
 }
@@ -147,11 +183,26 @@ fn every_decision_is_numbered_once_and_fits_a_page() {
     let mut numbers = BTreeSet::new();
     for entry in fs::read_dir(root().join("docs/decisions")).expect("docs/decisions") {
         let path = entry.expect("a readable folder").path();
-        let name = path.file_name().and_then(|n| n.to_str()).expect("a UTF-8 name").to_owned();
-        let number: u32 = name.split('-').next().unwrap_or_default().parse().expect("NNNN-title");
+        let name = path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .expect("a UTF-8 name")
+            .to_owned();
+        let number: u32 = name
+            .split('-')
+            .next()
+            .unwrap_or_default()
+            .parse()
+            .expect("NNNN-title");
         assert!(numbers.insert(number), "decision {number} exists twice");
-        let lines = fs::read_to_string(&path).expect("a readable file").lines().count();
-        assert!(lines <= 60, "{name} has {lines} lines; a decision is one page");
+        let lines = fs::read_to_string(&path)
+            .expect("a readable file")
+            .lines()
+            .count();
+        assert!(
+            lines <= 60,
+            "{name} has {lines} lines; a decision is one page"
+        );
     }
 }
 
@@ -162,12 +213,18 @@ fn every_path_named_in_the_readme_exists() {
         !word.contains([' ', '\n', '*', '<']) && word.contains('/') && !word.contains("://")
     });
     for path in paths.filter(|path| !path.starts_with("target/")) {
-        assert!(root().join(path).exists(), "README names {path}, which does not exist");
+        assert!(
+            root().join(path).exists(),
+            "README names {path}, which does not exist"
+        );
     }
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace")
+        .to_path_buf()
 }
 
 fn cargo(arguments: &[&str]) -> String {

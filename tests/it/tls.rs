@@ -2,9 +2,9 @@
 
 use std::process::Output;
 
+use scantrip_tests::peer::{Peer, status};
 use scantrip_tests::program;
 
-use crate::peer::{Peer, status};
 use crate::world::{World, words};
 
 /// Every route that needs a device, with a method that it takes.
@@ -16,14 +16,20 @@ const DEVICE_ROUTES: &[(&str, &str)] = &[
     ("HEAD", "/v1/device/uploads/0000"),
     ("PATCH", "/v1/device/uploads/0000"),
     ("DELETE", "/v1/device/uploads/0000"),
-    ("PUT", "/v1/device/jobs/00000000-0000-4000-8000-000000000000"),
-    ("DELETE", "/v1/device/jobs/00000000-0000-4000-8000-000000000000"),
+    (
+        "PUT",
+        "/v1/device/jobs/00000000-0000-4000-8000-000000000000",
+    ),
+    (
+        "DELETE",
+        "/v1/device/jobs/00000000-0000-4000-8000-000000000000",
+    ),
     ("GET", "/v1/device/jobs?after=0"),
     ("GET", "/v1/device/receipts?after=0"),
 ];
 
 fn enrolled<'a>(world: &'a World, name: &'static str) -> Peer<'a> {
-    let peer = Peer::new(world, name);
+    let peer = Peer::new(&world.stage, name);
     let code = world.stage.enrollment_code().expect("a code");
     let answer = peer.enroll(name, &code);
     assert_eq!(status(&answer), "200", "{}", words(&answer));
@@ -33,7 +39,10 @@ fn enrolled<'a>(world: &'a World, name: &'static str) -> Peer<'a> {
 fn expect_problem(output: &Output, code: &str, name: &str) {
     assert_eq!(status(output), code, "{}", words(output));
     let text = words(output);
-    assert!(text.contains(&format!("urn:scantrip:problem:{name}")), "{text}");
+    assert!(
+        text.contains(&format!("urn:scantrip:problem:{name}")),
+        "{text}"
+    );
 }
 
 #[test]
@@ -43,17 +52,24 @@ fn a_device_enrolled_by_curl_polls_over_tls_1_2_with_ecdhe_and_aead() {
     let answer = peer.request(&["-v"], "/v1/device/desired");
     assert_eq!(status(&answer), "200", "{}", words(&answer));
     let text = words(&answer);
-    assert!(text.contains("TLSv1.2") && text.contains("ECDHE-") && text.contains("GCM"), "{text}");
+    assert!(
+        text.contains("TLSv1.2") && text.contains("ECDHE-") && text.contains("GCM"),
+        "{text}"
+    );
 }
 
 #[test]
 fn no_certificate_reaches_only_the_open_routes() {
     let world = World::new();
-    let peer = Peer::new(&world, "nobody");
+    let peer = Peer::new(&world.stage, "nobody");
     assert_eq!(status(&peer.curl(&[], "/v1/entry-points")), "200");
     assert_eq!(status(&peer.curl(&[], "/.well-known/est/cacerts")), "200");
     for (method, path) in DEVICE_ROUTES {
-        let method = if *method == "HEAD" { vec!["-I"] } else { vec!["-X", method] };
+        let method = if *method == "HEAD" {
+            vec!["-I"]
+        } else {
+            vec!["-X", method]
+        };
         let answer = peer.curl(&method, path);
         assert_eq!(status(&answer), "401", "{path}: {}", words(&answer));
     }
@@ -62,10 +78,19 @@ fn no_certificate_reaches_only_the_open_routes() {
 #[test]
 fn a_certificate_of_another_ca_ends_the_handshake() {
     let world = World::new();
-    let peer = Peer::new(&world, "stranger");
+    let peer = Peer::new(&world.stage, "stranger");
     peer.openssl(&[
-        "req", "-x509", "-new", "-key", &peer.file("key.pem"), "-subj", "/CN=device", "-days",
-        "30", "-out", &peer.file("cert.pem"),
+        "req",
+        "-x509",
+        "-new",
+        "-key",
+        &peer.file("key.pem"),
+        "-subj",
+        "/CN=device",
+        "-days",
+        "30",
+        "-out",
+        &peer.file("cert.pem"),
     ]);
     let answer = peer.request(&[], "/v1/entry-points");
     assert_eq!(status(&answer), "000", "{}", words(&answer));
@@ -78,10 +103,16 @@ fn a_revoked_device_is_refused_within_a_second_on_every_route() {
     let peer = enrolled(&world, "revoked");
     assert_eq!(status(&peer.request(&[], "/v1/device/desired")), "200");
     let devices = world.cloud_json(&["device", "list"]);
-    let id = devices.pointer("/0/device").and_then(|id| id.as_str()).expect("a device");
+    let id = devices
+        .pointer("/0/device")
+        .and_then(|id| id.as_str())
+        .expect("a device");
     world.cloud_json(&["device", "revoke", id]);
     // Fresh within one second is the contract; curl's own start is part of that second.
-    let answer = peer.request(&["--retry", "1", "--retry-delay", "1"], "/v1/device/desired");
+    let answer = peer.request(
+        &["--retry", "1", "--retry-delay", "1"],
+        "/v1/device/desired",
+    );
     expect_problem(&answer, "403", "device-revoked");
     expect_problem(&peer.renew(), "403", "device-revoked");
 }
@@ -91,12 +122,18 @@ fn a_certificate_expired_300_days_may_renew_and_nothing_else() {
     let last_year = program::clock_off_by("-390d").expect("faketime");
     let mut world = World::at(last_year.clone());
     let code = world.stage.enrollment_code().expect("a code");
-    let answer = Peer::new(&world, "summer").at(last_year).enroll("summer", &code);
+    let answer = Peer::new(&world.stage, "summer")
+        .at(last_year)
+        .enroll("summer", &code);
     assert_eq!(status(&answer), "200", "{}", words(&answer));
 
     world.stage.serve_today().expect("a cloud of today");
-    let peer = Peer::again(&world, "summer");
-    expect_problem(&peer.request(&[], "/v1/device/desired"), "403", "certificate-expired");
+    let peer = Peer::again(&world.stage, "summer");
+    expect_problem(
+        &peer.request(&[], "/v1/device/desired"),
+        "403",
+        "certificate-expired",
+    );
     let answer = peer.renew();
     assert_eq!(status(&answer), "200", "{}", words(&answer));
     assert_eq!(status(&peer.request(&[], "/v1/device/desired")), "200");
@@ -105,9 +142,13 @@ fn a_certificate_expired_300_days_may_renew_and_nothing_else() {
 #[test]
 fn tls_1_0_tls_1_1_cbc_suites_and_no_extended_master_secret_are_refused() {
     let world = World::new();
-    let peer = Peer::new(&world, "old");
+    let peer = Peer::new(&world.stage, "old");
     let good = peer.s_client(&["-tls1_2", "-cipher", "ECDHE"], "");
-    assert!(words(&good).contains("Extended master secret: yes"), "{}", words(&good));
+    assert!(
+        words(&good).contains("Extended master secret: yes"),
+        "{}",
+        words(&good)
+    );
     let weak = "DEFAULT:@SECLEVEL=0";
     refused(&peer.s_client(&["-tls1", "-cipher", weak], ""));
     refused(&peer.s_client(&["-tls1_1", "-cipher", weak], ""));

@@ -76,7 +76,9 @@ impl World {
             pages.display(),
             control.display()
         );
-        self.stage.configure_agent(&options).expect("a configuration");
+        self.stage
+            .configure_agent(&options)
+            .expect("a configuration");
     }
 
     /// Enrols the MFP with a fresh code.

@@ -1,5 +1,9 @@
 //! Measures and writes `target/bench/summary.json`. Nothing here can fail a build: it tells.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to a person")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench talks to a person"
+)]
 
 mod memory;
 mod upload;
@@ -57,20 +61,30 @@ fn measure() -> anyhow::Result<()> {
     };
     keep(binary_size(&target)?);
     keep(upload::against_curl(&stage(&folder.join("upload"))?)?);
-    keep(memory::of_a_thousand_pages(&stage(&folder.join("memory"))?)?);
-    write(&folder.join("summary.json"), &format!("{:#}\n", Value::Object(summary)))
+    keep(memory::of_a_thousand_pages(&stage(
+        &folder.join("memory"),
+    )?)?);
+    write(
+        &folder.join("summary.json"),
+        &format!("{:#}\n", Value::Object(summary)),
+    )
 }
 
 fn target_folder() -> anyhow::Result<PathBuf> {
     let program = program::built("bench")?;
-    let target = program.parent().and_then(Path::parent).context("not in a target folder")?;
+    let target = program
+        .parent()
+        .and_then(Path::parent)
+        .context("not in a target folder")?;
     Ok(target.to_path_buf())
 }
 
 /// The stripped agent as it goes on a device, without the simulated MFP. Aim: 3 MiB.
 fn binary_size(target: &Path) -> anyhow::Result<Value> {
     let path = target.join("dist/scantrip");
-    let bytes = fs::metadata(&path).with_context(|| format!("{path:?} is not built"))?.len();
+    let bytes = fs::metadata(&path)
+        .with_context(|| format!("{path:?} is not built"))?
+        .len();
     Ok(json!({ "agent_binary_bytes": bytes }))
 }
 
@@ -84,7 +98,10 @@ fn stage(folder: &Path) -> anyhow::Result<Stage> {
         cloud_environment: Vec::new(),
     };
     fs::create_dir_all(folder)?;
-    Stage::set_up(cast, &WORKFLOW.replace("OUT", &folder.join("out").display().to_string()))
+    Stage::set_up(
+        cast,
+        &WORKFLOW.replace("OUT", &folder.join("out").display().to_string()),
+    )
 }
 
 /// The median; of an even number of values the upper one.

@@ -1,5 +1,9 @@
 //! The demonstration: enrol, read the settings, fetch a workflow, scan, seal, push, receipt, PDF.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the demo talks to a person")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the demo talks to a person"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -67,8 +71,17 @@ pub fn play(options: &Options) -> anyhow::Result<()> {
     show(&stage, &["settings"])?;
     step("Workflows that the cloud offers this printer");
     show(&stage, &["workflows"])?;
-    step(&format!("Scanning {SHEETS} sheets, both sides, into the workflow \"Invoices\""));
-    let scan = ["scan", "--workflow", "Invoices", "--field", "customer=Müller & Co", "--duplex"];
+    step(&format!(
+        "Scanning {SHEETS} sheets, both sides, into the workflow \"Invoices\""
+    ));
+    let scan = [
+        "scan",
+        "--workflow",
+        "Invoices",
+        "--field",
+        "customer=Müller & Co",
+        "--duplex",
+    ];
     show(&stage, &scan)?;
 
     let summary = check(&stage, &folder, started)?;
@@ -89,7 +102,10 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 
 fn empty_folder() -> anyhow::Result<PathBuf> {
     let target = program::built("demo")?;
-    let target = target.parent().and_then(Path::parent).context("not in a target folder")?;
+    let target = target
+        .parent()
+        .and_then(Path::parent)
+        .context("not in a target folder")?;
     let folder = target.join("demo");
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {folder:?}"))?;
@@ -129,8 +145,15 @@ fn enroll(stage: &Stage) -> anyhow::Result<()> {
 fn show_entry_points(stage: &Stage) -> anyhow::Result<()> {
     step("Measuring the way to each front door");
     let status = stage.agent_json(&["status"])?;
-    let entry = status.get("entry_point").context("no entry point in the status")?;
-    for door in entry.get("measured").and_then(Value::as_array).into_iter().flatten() {
+    let entry = status
+        .get("entry_point")
+        .context("no entry point in the status")?;
+    for door in entry
+        .get("measured")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         let part = |at: usize| door.get(at).cloned().unwrap_or_default();
         let (name, region, took) = (part(0), part(1), part(2));
         println!(
@@ -140,7 +163,11 @@ fn show_entry_points(stage: &Stage) -> anyhow::Result<()> {
             took
         );
     }
-    println!("  Chosen: {} ({})", text(entry, "name")?, text(entry, "why")?);
+    println!(
+        "  Chosen: {} ({})",
+        text(entry, "name")?,
+        text(entry, "why")?
+    );
     println!("  Connection: {}", text(&status, "tls")?);
     Ok(())
 }
@@ -150,7 +177,11 @@ fn check(stage: &Stage, folder: &Path, started: Instant) -> anyhow::Result<Value
     let job = jobs.get(0).context("the agent knows no job")?;
     ensure!(text(job, "state")? == "delivered", "the job is {job}");
     let pages = stage::files(&folder.join("pages"))?;
-    ensure!(pages.len() == 2 * SHEETS as usize, "the scanner fed {} pages", pages.len());
+    ensure!(
+        pages.len() == 2 * SHEETS as usize,
+        "the scanner fed {} pages",
+        pages.len()
+    );
     let delivered = stage.delivered()?;
     let [document] = delivered.as_slice() else {
         anyhow::bail!("{} documents were delivered, not one", delivered.len());
@@ -158,7 +189,7 @@ fn check(stage: &Stage, folder: &Path, started: Instant) -> anyhow::Result<Value
     document::holds_exactly(document, &pages)?;
     let status = stage.agent_json(&["status"])?;
     let tls = text(&status, "tls")?;
-    let (version, suite) = tls.split_once(' ').context("no TLS version and suite")?;
+    let (version, suite) = tls.rsplit_once(' ').context("no TLS version and suite")?;
     let summary = json!({
         "tls_version": version,
         "cipher_suite": suite,
@@ -178,17 +209,31 @@ fn check(stage: &Stage, folder: &Path, started: Instant) -> anyhow::Result<Value
 fn sealed_bytes(stage: &Stage, job: &str) -> anyhow::Result<u64> {
     let answer = program::run(stage.cloud().args(["--json", "job", "show", job]))?;
     let job: Value = serde_json::from_str(&answer)?;
-    job.get("sealed_bytes").and_then(Value::as_u64).context("no size in the cloud's answer")
+    job.get("sealed_bytes")
+        .and_then(Value::as_u64)
+        .context("no size in the cloud's answer")
 }
 
 fn tell(summary: &Value, folder: &Path) {
-    let show = |key: &str| summary.get(key).map(ToString::to_string).unwrap_or_default();
+    let show = |key: &str| {
+        summary
+            .get(key)
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    };
     step("Done: the document holds exactly the bytes that the scanner fed, in their order");
     println!("  Document   {}", show("document"));
     println!("  Receipt    {}", show("receipt_code"));
-    println!("  Sealed     {} bytes in {} pages", show("sealed_bytes"), show("pages"));
+    println!(
+        "  Sealed     {} bytes in {} pages",
+        show("sealed_bytes"),
+        show("pages")
+    );
     println!("  Summary    {}", folder.join("summary.json").display());
-    println!("\nLook further: open the document, compare it with {}/pages/,", folder.display());
+    println!(
+        "\nLook further: open the document, compare it with {}/pages/,",
+        folder.display()
+    );
     println!("read docs/ARCHITECTURE.md, or run `make demo KEEP=1` and play on.");
 }
 
@@ -220,8 +265,15 @@ fn keep(stage: &mut Stage, folder: &Path) -> anyhow::Result<()> {
 
 fn show(stage: &Stage, arguments: &[&str]) -> anyhow::Result<()> {
     let mut command = stage.agent();
-    let status = command.args(arguments).status().context("cannot start the agent")?;
-    ensure!(status.success(), "scantrip {} ended with {status}", arguments.join(" "));
+    let status = command
+        .args(arguments)
+        .status()
+        .context("cannot start the agent")?;
+    ensure!(
+        status.success(),
+        "scantrip {} ended with {status}",
+        arguments.join(" ")
+    );
     Ok(())
 }
 
@@ -234,15 +286,24 @@ fn indent(text: &str) {
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> anyhow::Result<&'a str> {
-    value.get(key).and_then(Value::as_str).with_context(|| format!("no {key} in {value}"))
+    value
+        .get(key)
+        .and_then(Value::as_str)
+        .with_context(|| format!("no {key} in {value}"))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the demo tells a person how long it took")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the demo tells a person how long it took"
+)]
 fn now() -> Instant {
     Instant::now()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the demo looks twice a second for the cable")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the demo looks twice a second for the cable"
+)]
 fn pause() {
     thread::sleep(Duration::from_millis(500));
 }

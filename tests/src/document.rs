@@ -18,9 +18,15 @@ pub fn jpeg_streams(path: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
     while let Some(start) = find(rest, b"stream\n").or_else(|| find(rest, b"stream\r\n")) {
         let (dictionary, after) = rest.split_at(start);
         let dictionary = &dictionary[find_last(dictionary, b" obj").unwrap_or(0)..];
-        let skip = if after.starts_with(b"stream\r\n") { 8 } else { 7 };
+        let skip = if after.starts_with(b"stream\r\n") {
+            8
+        } else {
+            7
+        };
         let length = number_after(dictionary, b"/Length").context("a stream without a length")?;
-        let body = after.get(skip..skip + length).context("a stream longer than the file")?;
+        let body = after
+            .get(skip..skip + length)
+            .context("a stream longer than the file")?;
         if find(dictionary, b"/DCTDecode").is_some() {
             found.push(body.to_vec());
         }
@@ -36,9 +42,17 @@ pub fn jpeg_streams(path: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
 /// Naming the first page that differs.
 pub fn holds_exactly(document: &Path, pages: &[PathBuf]) -> anyhow::Result<()> {
     let images = jpeg_streams(document)?;
-    ensure!(images.len() == pages.len(), "{} images, {} pages", images.len(), pages.len());
+    ensure!(
+        images.len() == pages.len(),
+        "{} images, {} pages",
+        images.len(),
+        pages.len()
+    );
     for (image, page) in images.iter().zip(pages) {
-        ensure!(*image == fs::read(page)?, "the image of {page:?} is not the page's bytes");
+        ensure!(
+            *image == fs::read(page)?,
+            "the image of {page:?} is not the page's bytes"
+        );
     }
     Ok(())
 }
@@ -54,7 +68,11 @@ pub fn media_boxes(path: &Path) -> anyhow::Result<Vec<String>> {
     while let Some(start) = find(rest, b"/MediaBox") {
         rest = &rest[start + 9..];
         let end = find(rest, b"]").context("an open media box")?;
-        boxes.push(String::from_utf8_lossy(&rest[..end]).trim_matches([' ', '[']).to_owned());
+        boxes.push(
+            String::from_utf8_lossy(&rest[..end])
+                .trim_matches([' ', '['])
+                .to_owned(),
+        );
     }
     Ok(boxes)
 }
@@ -74,7 +92,9 @@ pub fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
 }
 
 fn find_last(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    bytes.windows(needle.len()).rposition(|window| window == needle)
+    bytes
+        .windows(needle.len())
+        .rposition(|window| window == needle)
 }
 
 fn number_after(bytes: &[u8], key: &[u8]) -> Option<usize> {

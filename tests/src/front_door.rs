@@ -93,7 +93,9 @@ impl State {
             let Ok(server) = connect(target) else { return };
             drop(client.set_nodelay(true));
             let ends = (client.try_clone(), server.try_clone());
-            let (Ok(client_copy), Ok(server_copy)) = ends else { return };
+            let (Ok(client_copy), Ok(server_copy)) = ends else {
+                return;
+            };
             state.remember(&client, &server);
             let towards = Arc::clone(&state);
             thread::spawn(move || towards.pump(client_copy, server, true));
@@ -147,7 +149,8 @@ impl State {
             return false;
         }
         let cut = left <= length;
-        self.cut_after_bytes.store(if cut { u64::MAX } else { left - length }, Ordering::SeqCst);
+        self.cut_after_bytes
+            .store(if cut { u64::MAX } else { left - length }, Ordering::SeqCst);
         cut
     }
 }
@@ -167,19 +170,28 @@ fn write_when_due(receiver: &Receiver<Chunk>, mut to: TcpStream) {
     drop(to.shutdown(Shutdown::Both));
 }
 
-#[expect(clippy::disallowed_methods, reason = "a front door is a real network of its own")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a front door is a real network of its own"
+)]
 fn connect(target: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(target)?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the delay of a real line, not a wait for a result")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the delay of a real line, not a wait for a result"
+)]
 fn wait(time: Duration) {
     thread::sleep(time);
 }
 
-#[expect(clippy::disallowed_methods, reason = "the delay of a real line is real time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the delay of a real line is real time"
+)]
 fn now() -> Instant {
     Instant::now()
 }

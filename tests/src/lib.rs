@@ -1,8 +1,16 @@
 //! Whole-product harness: the shipped programs, the network between them and what they leave.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "a harness fails loudly, like the tests that it is part of"
+)]
 
+pub mod bench;
 pub mod demo;
 pub mod document;
 pub mod front_door;
+pub mod peer;
 pub mod program;
 pub mod stage;

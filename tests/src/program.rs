@@ -26,7 +26,10 @@ pub fn built(name: &str) -> anyhow::Result<PathBuf> {
 
 /// A command line for `program`; the harness is the one place that starts programs.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "a harness starts the programs it tests")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a harness starts the programs it tests"
+)]
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null());
@@ -70,7 +73,9 @@ pub fn output_with_input(command: &mut Command, input: &[u8]) -> anyhow::Result<
         // A program that ends without reading its input is no fault of the harness.
         drop(stdin.write_all(input));
     }
-    child.wait_with_output().with_context(|| format!("cannot wait for {command:?}"))
+    child
+        .wait_with_output()
+        .with_context(|| format!("cannot wait for {command:?}"))
 }
 
 /// A program that keeps running; killed when dropped.
@@ -91,8 +96,14 @@ impl Running {
             .stderr(errors)
             .spawn()
             .with_context(|| format!("cannot start {command:?}"))?;
-        let stdout = child.stdout.take().context("the program has no standard output")?;
-        Ok(Self { child, lines: BufReader::new(stdout) })
+        let stdout = child
+            .stdout
+            .take()
+            .context("the program has no standard output")?;
+        Ok(Self {
+            child,
+            lines: BufReader::new(stdout),
+        })
     }
 
     /// Reads printed lines until one starts with `prefix`; gives the rest of that line.
@@ -107,7 +118,10 @@ impl Running {
             }
             line.clear();
         }
-        bail!("the program ended ({:?}) before it printed {prefix:?}", self.child.wait()?)
+        bail!(
+            "the program ended ({:?}) before it printed {prefix:?}",
+            self.child.wait()?
+        )
     }
 
     /// The process id.
@@ -180,7 +194,10 @@ pub fn clock_off_by(offset: &str) -> anyhow::Result<Vec<(String, String)>> {
     .to_vec())
 }
 
-#[expect(clippy::disallowed_methods, reason = "two processes cannot be waited for at once")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "two processes cannot be waited for at once"
+)]
 fn rest() {
     thread::sleep(Duration::from_millis(10));
 }

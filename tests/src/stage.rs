@@ -49,20 +49,33 @@ impl Stage {
     pub fn set_up(cast: Cast, workflow: &str) -> anyhow::Result<Self> {
         fs::create_dir_all(cast.folder.join("out"))?;
         let mut doors = Vec::new();
-        let mut stage_init = vec!["init".to_owned(), "--name".to_owned(), "localhost".to_owned()];
+        let mut stage_init = vec![
+            "init".to_owned(),
+            "--name".to_owned(),
+            "localhost".to_owned(),
+        ];
         for ((name, region, _), delay) in DOORS.iter().zip(cast.delays) {
             let door = FrontDoor::open(delay)?;
             let url = format!("https://localhost:{}", door.address().port());
             stage_init.extend(["--entry-point".to_owned(), format!("{name},{region},{url}")]);
             doors.push(((*name).to_owned(), door));
         }
-        let mut stage = Self { cast, doors, serving: None };
+        let mut stage = Self {
+            cast,
+            doors,
+            serving: None,
+        };
         program::run(stage.cloud().args(&stage_init))?;
         stage.serve(&[])?;
         program::run(stage.cloud().args(["tenant", "add", "Example AG"]))?;
         let file = stage.path("workflow.toml");
         write(&file, workflow)?;
-        program::run(stage.cloud().args(["workflow", "add", "--tenant", "Example AG"]).arg(&file))?;
+        program::run(
+            stage
+                .cloud()
+                .args(["workflow", "add", "--tenant", "Example AG"])
+                .arg(&file),
+        )?;
         Ok(stage)
     }
 
@@ -73,10 +86,14 @@ impl Stage {
     pub fn serve(&mut self, environment: &[(&str, &str)]) -> anyhow::Result<()> {
         self.serving = None;
         let mut command = self.cloud();
-        command.args(["serve", "--listen", "127.0.0.1:0"]).envs(environment.iter().copied());
+        command
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .envs(environment.iter().copied());
         let mut serving = Running::start(&mut command, &self.path("cloud.log"))?;
         let address = serving.wait_for("listening on https://")?;
-        let address = address.parse().with_context(|| format!("not an address: {address}"))?;
+        let address = address
+            .parse()
+            .with_context(|| format!("not an address: {address}"))?;
         for (_, door) in &self.doors {
             door.relay_to(address);
         }
@@ -101,7 +118,10 @@ impl Stage {
     /// The front door of that name.
     #[must_use]
     pub fn door(&self, name: &str) -> Option<&FrontDoor> {
-        self.doors.iter().find(|(known, _)| known == name).map(|(_, door)| door)
+        self.doors
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, door)| door)
     }
 
     /// Every front door.
@@ -133,7 +153,10 @@ impl Stage {
     pub fn enrollment_code(&self) -> anyhow::Result<String> {
         let arguments = ["--json", "device", "code", "--tenant", "Example AG"];
         let answer: Value = serde_json::from_str(&program::run(self.cloud().args(arguments))?)?;
-        let code = answer.get("code").and_then(Value::as_str).context("no code in the answer")?;
+        let code = answer
+            .get("code")
+            .and_then(Value::as_str)
+            .context("no code in the answer")?;
         Ok(code.to_owned())
     }
 
@@ -162,7 +185,12 @@ impl Stage {
     pub fn cloud(&self) -> Command {
         let mut command = program::command(&self.cast.cloud);
         command.arg("--data").arg(self.path("cloud"));
-        command.envs(self.cast.cloud_environment.iter().map(|(name, value)| (name, value)));
+        command.envs(
+            self.cast
+                .cloud_environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        );
         command
     }
 
@@ -195,7 +223,7 @@ impl Stage {
 /// # Errors
 /// When the folder cannot be read.
 pub fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("no folder {folder:?}"))?;
+    let entries = fs::read_dir(folder).with_context(|| format!("no folder {folder:?}"))?;
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.sort();
     Ok(files)
@@ -205,7 +233,10 @@ pub fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// When it cannot be written.
-#[expect(clippy::disallowed_methods, reason = "what the harness writes need not survive a crash")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what the harness writes need not survive a crash"
+)]
 pub fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {path:?}"))
 }

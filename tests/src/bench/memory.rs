@@ -51,7 +51,10 @@ pub(super) fn of_a_thousand_pages(stage: &Stage) -> anyhow::Result<Value> {
 /// Lets the simulated MFP draw one page, so that drawing is no part of the measurement.
 fn draw_a_page(stage: &Stage, images: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(images)?;
-    let record = format!("sheets = \"1\"\nduplex_content = \"false\"\nrecord = \"{}\"", images.display());
+    let record = format!(
+        "sheets = \"1\"\nduplex_content = \"false\"\nrecord = \"{}\"",
+        images.display()
+    );
     stage.configure_agent(&record)?;
     let code = stage.enrollment_code()?;
     program::run_with_input(stage.agent().arg("enroll"), format!("{code}\n").as_bytes())?;

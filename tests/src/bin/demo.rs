@@ -7,7 +7,9 @@ use scantrip_tests::demo::{self, Options};
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    match demo::play(&Options { keep: has("--keep") }) {
+    match demo::play(&Options {
+        keep: has("--keep"),
+    }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => demo::report(&error),
     }

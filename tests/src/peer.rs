@@ -1,62 +1,98 @@
-//! A device made of curl and openssl: independent programs on the same wire.
+//! A device made of curl and openssl: independent programs on the same wire. Panics when one of
+//! them does not start, since nothing can be measured or tested then.
 
 use std::path::PathBuf;
 use std::process::Output;
 
-use scantrip_tests::program;
-use scantrip_tests::stage::write;
-
-use crate::world::{World, finish, words};
+use crate::program;
+use crate::stage::{Stage, write};
 
 /// A device without our agent: key, certificate and requests by other people's programs.
-pub(crate) struct Peer<'a> {
-    world: &'a World,
+pub struct Peer<'a> {
+    stage: &'a Stage,
     name: &'static str,
     environment: Vec<(String, String)>,
 }
 
 impl<'a> Peer<'a> {
     /// A device with a fresh P-256 key and no certificate.
-    pub(crate) fn new(world: &'a World, name: &'static str) -> Self {
-        let peer = Self::again(world, name);
+    pub fn new(stage: &'a Stage, name: &'static str) -> Self {
+        let peer = Self::again(stage, name);
         peer.openssl(&[
-            "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-subj", "/CN=device", "-keyout", &peer.file("key.pem"), "-outform", "DER",
-            "-out", &peer.file("csr.der"),
+            "req",
+            "-new",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            "/CN=device",
+            "-keyout",
+            &peer.file("key.pem"),
+            "-outform",
+            "DER",
+            "-out",
+            &peer.file("csr.der"),
         ]);
         peer
     }
 
     /// The device of that name as it is.
-    pub(crate) const fn again(world: &'a World, name: &'static str) -> Self {
-        Self { world, name, environment: Vec::new() }
+    pub const fn again(stage: &'a Stage, name: &'static str) -> Self {
+        Self {
+            stage,
+            name,
+            environment: Vec::new(),
+        }
     }
 
     /// With its clock off; see [`program::clock_off_by`].
-    pub(crate) fn at(mut self, environment: Vec<(String, String)>) -> Self {
+    pub fn at(mut self, environment: Vec<(String, String)>) -> Self {
         self.environment = environment;
         self
     }
 
     /// Enrols over EST with a code; the answer's status is in the last line.
-    pub(crate) fn enroll(&self, serial: &str, code: &str) -> Output {
+    pub fn enroll(&self, serial: &str, code: &str) -> Output {
         self.est("simpleenroll", &["-u", &format!("{serial}:{code}")])
     }
 
     /// Renews over EST with the certificate it has.
-    pub(crate) fn renew(&self) -> Output {
+    pub fn renew(&self) -> Output {
         let (certificate, key) = (self.file("cert.pem"), self.file("key.pem"));
-        let subject = self.openssl(&["x509", "-in", &certificate, "-noout", "-subject", "-nameopt", "multiline"]);
-        let id = subject.rsplit("= ").next().expect("a subject").trim().to_owned();
+        let subject = self.openssl(&[
+            "x509",
+            "-in",
+            &certificate,
+            "-noout",
+            "-subject",
+            "-nameopt",
+            "multiline",
+        ]);
+        let id = subject
+            .rsplit("= ")
+            .next()
+            .expect("a subject")
+            .trim()
+            .to_owned();
         self.openssl(&[
-            "req", "-new", "-key", &key, "-subj", &format!("/CN={id}"), "-outform", "DER",
-            "-out", &self.file("csr.der"),
+            "req",
+            "-new",
+            "-key",
+            &key,
+            "-subj",
+            &format!("/CN={id}"),
+            "-outform",
+            "DER",
+            "-out",
+            &self.file("csr.der"),
         ]);
         self.est("simplereenroll", &["--cert", &certificate, "--key", &key])
     }
 
     /// One request with the device's certificate; the status is in the last line.
-    pub(crate) fn request(&self, arguments: &[&str], path: &str) -> Output {
+    pub fn request(&self, arguments: &[&str], path: &str) -> Output {
         let (certificate, key) = (self.file("cert.pem"), self.file("key.pem"));
         let mut all = vec!["--cert", certificate.as_str(), "--key", key.as_str()];
         all.extend(arguments);
@@ -64,20 +100,20 @@ impl<'a> Peer<'a> {
     }
 
     /// One request without a certificate.
-    pub(crate) fn curl(&self, arguments: &[&str], path: &str) -> Output {
+    pub fn curl(&self, arguments: &[&str], path: &str) -> Output {
         let mut command = program::command("curl");
         command
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .args(["-sS", "--max-time", "20", "--tls-max", "1.2", "--cacert"])
-            .arg(self.world.folder().join("cloud/ca.pem"))
+            .arg(self.stage.path("cloud/ca.pem"))
             .args(["-w", "\n%{http_code}"])
             .args(arguments)
             .arg(format!("{}{path}", self.url()));
-        finish(&mut command, "")
+        program::output_with_input(&mut command, b"").expect("curl starts")
     }
 
     /// `openssl s_client` with a request for the entry points.
-    pub(crate) fn s_client(&self, arguments: &[&str], settings: &str) -> Output {
+    pub fn s_client(&self, arguments: &[&str], settings: &str) -> Output {
         let mut command = program::command("openssl");
         if !settings.is_empty() {
             let file = self.file("openssl.cnf");
@@ -87,31 +123,43 @@ impl<'a> Peer<'a> {
         command
             .args(["s_client", "-connect", &self.url().replace("https://", "")])
             .args(arguments);
-        finish(&mut command, "GET /v1/entry-points HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        let request = b"GET /v1/entry-points HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        program::output_with_input(&mut command, request).expect("openssl starts")
     }
 
     /// The first front door.
-    pub(crate) fn url(&self) -> String {
-        let door = self.world.stage.door("Virginia").expect("a front door");
+    pub fn url(&self) -> String {
+        let door = self.stage.door("Virginia").expect("a front door");
         format!("https://localhost:{}", door.address().port())
     }
 
     /// A file of this device.
-    pub(crate) fn file(&self, name: &str) -> String {
-        let folder = self.world.folder().join(self.name);
+    pub fn file(&self, name: &str) -> String {
+        let folder = self.stage.path(self.name);
         std::fs::create_dir_all(&folder).expect("a folder");
         folder.join(name).display().to_string()
     }
 
     /// Runs openssl and gives what it printed.
-    pub(crate) fn openssl(&self, arguments: &[&str]) -> String {
+    pub fn openssl(&self, arguments: &[&str]) -> String {
         program::run(program::command("openssl").args(arguments)).expect("openssl")
     }
 
     fn est(&self, operation: &str, arguments: &[&str]) -> Output {
-        self.openssl(&["base64", "-in", &self.file("csr.der"), "-out", &self.file("csr.b64")]);
+        self.openssl(&[
+            "base64",
+            "-in",
+            &self.file("csr.der"),
+            "-out",
+            &self.file("csr.b64"),
+        ]);
         let body = format!("@{}", self.file("csr.b64"));
-        let mut all = vec!["-H", "Content-Type: application/pkcs10", "--data-binary", &body];
+        let mut all = vec![
+            "-H",
+            "Content-Type: application/pkcs10",
+            "--data-binary",
+            &body,
+        ];
         all.extend(arguments);
         let output = self.curl(&all, &format!("/.well-known/est/{operation}"));
         if status(&output) == "200" {
@@ -122,15 +170,19 @@ impl<'a> Peer<'a> {
 
     fn keep_certificate(&self, output: &Output) {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let body: String = text.lines().take_while(|line| *line != "200").fold(
-            String::new(),
-            |mut all, line| {
-                all.push_str(line);
-                all.push('\n');
-                all
-            },
+        let body: String =
+            text.lines()
+                .take_while(|line| *line != "200")
+                .fold(String::new(), |mut all, line| {
+                    all.push_str(line);
+                    all.push('\n');
+                    all
+                });
+        let (b64, p7, all) = (
+            self.file("est.b64"),
+            self.file("est.p7"),
+            self.file("cert.pem"),
         );
-        let (b64, p7, all) = (self.file("est.b64"), self.file("est.p7"), self.file("cert.pem"));
         write(b64.as_ref(), &body).expect("a file");
         self.openssl(&["base64", "-d", "-in", &b64, "-out", &p7]);
         let printed = self.openssl(&["pkcs7", "-inform", "DER", "-in", &p7, "-print_certs"]);
@@ -148,7 +200,10 @@ impl<'a> Peer<'a> {
 }
 
 /// The HTTP status of a request made by [`Peer`], `000` when there was no answer.
-pub(crate) fn status(output: &Output) -> String {
+pub fn status(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().last().unwrap_or_else(|| panic!("no status: {}", words(output))).to_owned()
+    text.lines()
+        .last()
+        .unwrap_or_else(|| panic!("no status: {output:?}"))
+        .to_owned()
 }
