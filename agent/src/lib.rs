@@ -2,8 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod commands;
 pub mod job_id;
 pub mod journal;
 pub mod local_api;
+mod logging;
+mod render;
 pub mod spool;
 pub mod store;
+
+pub use commands::{Exit, main_with};

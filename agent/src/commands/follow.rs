@@ -1,0 +1,273 @@
+//! Following a job from event to event until there is nothing more to wait for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use scantrip_hal::clock::Instant;
+use serde::Serialize;
+
+use super::access::Access;
+use super::failure::Failure;
+use super::{Exit, World};
+use crate::api::{Edit, JobEvent, RefusalKind, Request};
+use crate::render::job;
+use crate::render::progress::Progress;
+
+/// One look for events; as long as a person may wait for the answer to Ctrl-C.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long a waiting job may be silent until the person is sent away: long enough for one try.
+const WAITING_QUIET: Duration = Duration::from_secs(10);
+/// How long to wait for the delivery once the cloud has signed for the job.
+const DELIVERY_QUIET: Duration = Duration::from_secs(60);
+
+/// Up to where a job is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// The stack is through; the job stays open.
+    StackEnd,
+    /// The job is delivered, or received, or saved and the cloud is away.
+    Sent,
+    /// As [`Goal::Sent`], for a job that does not finish by itself.
+    Finished,
+}
+
+/// A job that is followed.
+pub(crate) struct Follow<'a> {
+    access: &'a Access,
+    job: String,
+    interrupted: Arc<AtomicBool>,
+    next: usize,
+    progress: Progress,
+    stage: Stage,
+    stop_asked: bool,
+    waits: u32,
+    heard_at: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Open,
+    Feeding,
+    Saved,
+    Received,
+}
+
+/// What an event means for the one who follows.
+enum Step {
+    GoOn,
+    Over(&'static str),
+}
+
+#[derive(Serialize)]
+struct EventLine<'a> {
+    job: &'a str,
+    #[serde(flatten)]
+    event: &'a JobEvent,
+}
+
+#[derive(Serialize)]
+struct ResultLine<'a> {
+    job: &'a str,
+    result: &'a str,
+}
+
+impl<'a> Follow<'a> {
+    /// Follows a job from its first event.
+    pub(crate) fn new(access: &'a Access, job: String, interrupted: Arc<AtomicBool>) -> Self {
+        Self {
+            access,
+            job,
+            interrupted,
+            next: 0,
+            progress: Progress::default(),
+            stage: Stage::Open,
+            stop_asked: false,
+            waits: 0,
+            heard_at: Instant::default(),
+        }
+    }
+
+    /// Passes over what has happened so far. A draft of an earlier run has no events.
+    pub(crate) fn skip_past(&mut self, world: &World<'_>) {
+        let past = self.access.service.events(&self.job, 0, Duration::ZERO);
+        for event in past.unwrap_or_default() {
+            let _shown = self.progress.handle(&event, world.clock.boot());
+            self.next += 1;
+        }
+    }
+
+    /// Shows events until `goal`.
+    pub(crate) fn to(mut self, world: &mut World<'_>, goal: Goal) -> Result<(), Failure> {
+        self.heard_at = world.clock.boot();
+        loop {
+            let events = self.access.service.events(&self.job, self.next, LOOK)?;
+            let now = world.clock.boot();
+            if !events.is_empty() {
+                self.heard_at = now;
+            }
+            for event in &events {
+                self.next += 1;
+                self.show(world, event, now);
+                if let Step::Over(result) = self.take(world, event, goal)? {
+                    return self.over(world, result);
+                }
+            }
+            if let Some(result) = self.give_up(now) {
+                return self.over(world, result);
+            }
+            if self.interrupted.load(Ordering::SeqCst)
+                && let Some(result) = self.interrupt(world)?
+            {
+                return self.over(world, result);
+            }
+        }
+    }
+
+    fn show(&mut self, world: &mut World<'_>, event: &JobEvent, now: Instant) {
+        let shown = self.progress.handle(event, now);
+        // A failure is told once, as the end of the command.
+        if world.output.is_json() {
+            let job = &self.job;
+            world.output.document(&EventLine { job, event });
+        } else if !matches!(event, JobEvent::Failed { .. }) {
+            world.output.progress(&shown);
+        }
+    }
+
+    fn take(
+        &mut self,
+        world: &mut World<'_>,
+        event: &JobEvent,
+        goal: Goal,
+    ) -> Result<Step, Failure> {
+        match event {
+            JobEvent::Feeding => self.stage = Stage::Feeding,
+            JobEvent::PageSaved { .. } => {}
+            JobEvent::Paused { resumable, .. } => return self.paused(world, *resumable),
+            JobEvent::StackEnd => {
+                self.stage = Stage::Open;
+                match goal {
+                    Goal::StackEnd => return Ok(Step::Over("draft")),
+                    Goal::Finished => self.finish()?,
+                    Goal::Sent => {}
+                }
+            }
+            JobEvent::Saved { .. } => self.stage = Stage::Saved,
+            JobEvent::Sending { .. } => self.waits = 0,
+            JobEvent::Waiting { .. } => self.waits += 1,
+            JobEvent::Received { .. } => {
+                self.stage = Stage::Received;
+                self.waits = 0;
+            }
+            JobEvent::Delivered { .. } => return Ok(Step::Over("delivered")),
+            JobEvent::Discarded => return Ok(Step::Over("discarded")),
+            JobEvent::Failed { message } => {
+                return Err(Failure::new(Exit::Refused, message.clone()));
+            }
+        }
+        Ok(Step::GoOn)
+    }
+
+    /// Whether the rest can happen without the person who waits.
+    fn give_up(&self, now: Instant) -> Option<&'static str> {
+        let quiet = now.since(self.heard_at);
+        let away = self.waits >= 2 || (self.waits == 1 && quiet >= WAITING_QUIET);
+        match self.stage {
+            Stage::Saved if away => Some("saved"),
+            Stage::Received if quiet >= DELIVERY_QUIET => Some("received"),
+            _ => None,
+        }
+    }
+
+    /// The first Ctrl-C stops the feeder; after that it ends the wait.
+    fn interrupt(&mut self, world: &mut World<'_>) -> Result<Option<&'static str>, Failure> {
+        match self.stage {
+            Stage::Saved => return Ok(Some("saved")),
+            Stage::Received => return Ok(Some("received")),
+            Stage::Open | Stage::Feeding if self.stop_asked => {}
+            Stage::Open | Stage::Feeding => {
+                self.stop_asked = true;
+                world
+                    .output
+                    .line("stopping the feeder; saved pages stay saved");
+                self.edit(Edit::Stop)?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Feeding stopped early: a person who is there decides, else the job waits.
+    fn paused(&mut self, world: &mut World<'_>, resumable: bool) -> Result<Step, Failure> {
+        self.stage = Stage::Open;
+        let asked = !self.stop_asked && world.person.is_there() && !world.output.is_json();
+        if asked {
+            let go_on = if resumable { "[Enter] go on   " } else { "" };
+            let question = format!("{go_on}[s] send what is saved   [d] throw away   [q] later: ");
+            loop {
+                let answer = world.person.ask(&question);
+                let answer = answer.map_err(|error| Failure::caused(Exit::Internal, &error))?;
+                match answer.as_deref() {
+                    Some("") if resumable => {
+                        self.edit(Edit::AddMore)?;
+                        return Ok(Step::GoOn);
+                    }
+                    Some("s") => {
+                        self.finish()?;
+                        return Ok(Step::GoOn);
+                    }
+                    Some("d") => {
+                        self.edit(Edit::Discard)?;
+                        return Ok(Step::GoOn);
+                    }
+                    Some("q") | None => break,
+                    Some(_) => {}
+                }
+            }
+        }
+        let choices = job::choices(&self.job);
+        let message = format!("the job waits for a decision:\n{choices}");
+        Err(Failure::new(Exit::Person, message.trim_end()))
+    }
+
+    fn edit(&self, edit: Edit) -> Result<(), Failure> {
+        let job = self.job.clone();
+        match self.access.service.call(Request::Edit { job, edit }) {
+            // It has just gone on by itself; the next event tells where to.
+            Err(refusal) if refusal.kind == RefusalKind::Busy => Ok(()),
+            Err(refusal) => Err(refusal.into()),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    fn finish(&self) -> Result<(), Failure> {
+        self.edit(Edit::Finish)
+    }
+
+    fn over(&self, world: &mut World<'_>, result: &str) -> Result<(), Failure> {
+        let id = job::short_id(&self.job);
+        if world.output.is_json() {
+            let job = &self.job;
+            world.output.document(&ResultLine { job, result });
+            return Ok(());
+        }
+        match result {
+            "draft" => world.output.line(&format!(
+                "the job stays open\n{}",
+                job::choices(&self.job).trim_end()
+            )),
+            "saved" if self.access.remote => world.output.line(&format!(
+                "saved here, will be sent as soon as the cloud answers; see: scantrip jobs show {id}"
+            )),
+            "saved" => world.output.line(
+                "saved here, will be sent as soon as an agent runs and the cloud answers: \
+                 scantrip run",
+            ),
+            "received" => world.output.line(&format!(
+                "the cloud has it; where it was delivered tells: scantrip jobs show {id}"
+            )),
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! `jobs`: the list, and decisions about one job.
+
+use super::access::Access;
+use super::args::{JobName, JobsCommand};
+use super::failure::Failure;
+use super::follow::{Follow, Goal};
+use super::{Exit, World};
+use crate::api::{Edit, JobView, Reply, Request};
+use crate::render;
+
+/// `jobs` and its commands.
+pub(crate) fn jobs(
+    world: &mut World<'_>,
+    access: &Access,
+    command: Option<&JobsCommand>,
+) -> Result<(), Failure> {
+    let list = list(access)?;
+    match command {
+        None => {
+            world.output.answer(&list, || render::job::list(&list));
+            Ok(())
+        }
+        Some(JobsCommand::Show(name)) => {
+            let job = find(&list, name)?;
+            world.output.answer(job, || render::job::one(job));
+            Ok(())
+        }
+        Some(JobsCommand::Finish(name)) => {
+            edit(world, access, find(&list, name)?, Edit::Finish, Goal::Sent)
+        }
+        Some(JobsCommand::Continue { job, hold }) => {
+            let goal = if *hold {
+                Goal::StackEnd
+            } else {
+                Goal::Finished
+            };
+            edit(world, access, find(&list, job)?, Edit::AddMore, goal)
+        }
+        Some(JobsCommand::Discard(name)) => discard(world, access, find(&list, name)?),
+    }
+}
+
+fn list(access: &Access) -> Result<Vec<JobView>, Failure> {
+    match access.service.call(Request::Jobs)? {
+        Reply::Jobs(list) => Ok(list),
+        other => Err(Failure::strange(&other)),
+    }
+}
+
+/// The only job whose id begins like this.
+fn find<'a>(list: &'a [JobView], name: &JobName) -> Result<&'a JobView, Failure> {
+    let wanted = name.id.to_ascii_lowercase();
+    let mut found = list
+        .iter()
+        .filter(|job| job.job.starts_with(&wanted) && !wanted.is_empty());
+    match (found.next(), found.next()) {
+        (Some(job), None) => Ok(job),
+        (None, _) => Err(Failure::new(
+            Exit::Usage,
+            format!("there is no job {:?}; see: scantrip jobs", name.id),
+        )),
+        (Some(_), Some(_)) => Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "more than one job begins with {:?}; type more of its id",
+                name.id
+            ),
+        )),
+    }
+}
+
+/// Changes a draft, then follows it.
+fn edit(
+    world: &mut World<'_>,
+    access: &Access,
+    job: &JobView,
+    edit: Edit,
+    goal: Goal,
+) -> Result<(), Failure> {
+    let mut follow = Follow::new(access, job.job.clone(), (world.interrupted)());
+    follow.skip_past(world);
+    call(access, job, edit)?;
+    follow.to(world, goal)
+}
+
+fn discard(world: &mut World<'_>, access: &Access, job: &JobView) -> Result<(), Failure> {
+    let reply = call(access, job, Edit::Discard)?;
+    world.output.answer(&reply, || {
+        format!("job {} is thrown away\n", render::job::short_id(&job.job))
+    });
+    Ok(())
+}
+
+fn call(access: &Access, job: &JobView, edit: Edit) -> Result<Reply, Failure> {
+    let job = job.job.clone();
+    Ok(access.service.call(Request::Edit { job, edit })?)
+}
