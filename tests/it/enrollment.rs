@@ -59,7 +59,11 @@ fn an_expired_code_is_refused_and_says_what_to_do() {
     world.stage.serve_today().expect("a cloud a month later");
     let answer = Peer::new(&world.stage, "late").enroll("SN-1", &code);
     assert_eq!(status(&answer), "401", "{}", words(&answer));
-    assert!(words(&answer).contains("new code"), "{}", words(&answer));
+    assert!(
+        words(&answer).contains("ask for a new one"),
+        "{}",
+        words(&answer)
+    );
 }
 
 #[test]
