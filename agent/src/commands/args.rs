@@ -39,7 +39,7 @@ pub(crate) enum Command {
     /// Asks for the code without showing it. Without a terminal, the code is read from standard
     /// input. It is never taken from the command line, which other users can see.
     Enroll(EnrollOptions),
-    /// Make the cloud forget nothing, but this device: wipe identity, spool and journal
+    /// Wipe identity, spool and journal from this device
     ///
     /// Tells first how many jobs would be lost because they are not in the cloud yet.
     Unenroll {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::access::Access;
 use super::failure::Failure;
 use super::{Exit, World};
-use crate::api::{Edit, JobEvent, RefusalKind, Request};
+use crate::api::{Edit, JobEvent, Refusal, RefusalKind, Reply, Request};
 use crate::render::job;
 use crate::render::progress::Progress;
 
@@ -41,6 +41,7 @@ pub(crate) struct Follow<'a> {
     progress: Progress,
     stage: Stage,
     stop_asked: bool,
+    finish_due: bool,
     waits: u32,
     heard_at: Instant,
 }
@@ -83,6 +84,7 @@ impl<'a> Follow<'a> {
             progress: Progress::default(),
             stage: Stage::Open,
             stop_asked: false,
+            finish_due: false,
             waits: 0,
             heard_at: Instant::default(),
         }
@@ -101,7 +103,7 @@ impl<'a> Follow<'a> {
     pub(crate) fn to(mut self, world: &mut World<'_>, goal: Goal) -> Result<(), Failure> {
         self.heard_at = world.clock.boot();
         loop {
-            let events = self.access.service.events(&self.job, self.next, LOOK)?;
+            let events = self.look()?;
             let now = world.clock.boot();
             if !events.is_empty() {
                 self.heard_at = now;
@@ -113,6 +115,10 @@ impl<'a> Follow<'a> {
                     return self.over(world, result);
                 }
             }
+            // A job that finishes by itself has told so by now.
+            if events.is_empty() && std::mem::take(&mut self.finish_due) {
+                self.edit(Edit::Finish)?;
+            }
             if let Some(result) = self.give_up(now) {
                 return self.over(world, result);
             }
@@ -122,6 +128,19 @@ impl<'a> Follow<'a> {
                 return self.over(world, result);
             }
         }
+    }
+
+    fn look(&self) -> Result<Vec<JobEvent>, Failure> {
+        let events = self.access.service.events(&self.job, self.next, LOOK);
+        events.map_err(|refusal| {
+            let mut failure = Failure::from(refusal);
+            if failure.exit == Exit::Unreachable {
+                failure
+                    .message
+                    .push_str("; saved pages stay saved, see: scantrip jobs");
+            }
+            failure
+        })
     }
 
     fn show(&mut self, world: &mut World<'_>, event: &JobEvent, now: Instant) {
@@ -149,11 +168,14 @@ impl<'a> Follow<'a> {
                 self.stage = Stage::Open;
                 match goal {
                     Goal::StackEnd => return Ok(Step::Over("draft")),
-                    Goal::Finished => self.finish()?,
+                    Goal::Finished => self.finish_due = true,
                     Goal::Sent => {}
                 }
             }
-            JobEvent::Saved { .. } => self.stage = Stage::Saved,
+            JobEvent::Saved { .. } => {
+                self.stage = Stage::Saved;
+                self.finish_due = false;
+            }
             JobEvent::Sending { .. } => self.waits = 0,
             JobEvent::Waiting { .. } => self.waits += 1,
             JobEvent::Received { .. } => {
@@ -186,15 +208,24 @@ impl<'a> Follow<'a> {
             Stage::Saved => return Ok(Some("saved")),
             Stage::Received => return Ok(Some("received")),
             Stage::Open | Stage::Feeding if self.stop_asked => {}
-            Stage::Open | Stage::Feeding => {
-                self.stop_asked = true;
-                world
-                    .output
-                    .line("stopping the feeder; saved pages stay saved");
-                self.edit(Edit::Stop)?;
-            }
+            Stage::Open | Stage::Feeding => self.stop(world)?,
         }
         Ok(None)
+    }
+
+    fn stop(&mut self, world: &mut World<'_>) -> Result<(), Failure> {
+        match self.call(Edit::Stop) {
+            // The paper is about to move: asked again with the next look.
+            Err(refusal) if refusal.kind == RefusalKind::Busy => return Ok(()),
+            // It is through already; its events tell.
+            Err(refusal) if refusal.kind == RefusalKind::Invalid => {}
+            Err(refusal) => return Err(refusal.into()),
+            Ok(_) => world
+                .output
+                .line("stopping the feeder; saved pages stay saved"),
+        }
+        self.stop_asked = true;
+        Ok(())
     }
 
     /// Feeding stopped early: a person who is there decides, else the job waits.
@@ -213,7 +244,7 @@ impl<'a> Follow<'a> {
                         return Ok(Step::GoOn);
                     }
                     Some("s") => {
-                        self.finish()?;
+                        self.edit(Edit::Finish)?;
                         return Ok(Step::GoOn);
                     }
                     Some("d") => {
@@ -230,18 +261,18 @@ impl<'a> Follow<'a> {
         Err(Failure::new(Exit::Person, message.trim_end()))
     }
 
-    fn edit(&self, edit: Edit) -> Result<(), Failure> {
+    fn call(&self, edit: Edit) -> Result<Reply, Refusal> {
         let job = self.job.clone();
-        match self.access.service.call(Request::Edit { job, edit }) {
+        self.access.service.call(Request::Edit { job, edit })
+    }
+
+    fn edit(&self, edit: Edit) -> Result<(), Failure> {
+        match self.call(edit) {
             // It has just gone on by itself; the next event tells where to.
             Err(refusal) if refusal.kind == RefusalKind::Busy => Ok(()),
             Err(refusal) => Err(refusal.into()),
             Ok(_) => Ok(()),
         }
-    }
-
-    fn finish(&self) -> Result<(), Failure> {
-        self.edit(Edit::Finish)
     }
 
     fn over(&self, world: &mut World<'_>, result: &str) -> Result<(), Failure> {

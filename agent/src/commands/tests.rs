@@ -342,7 +342,7 @@ fn jam_leaves_a_draft_when_nobody_is_there() {
     assert_eq!(ran.exit, Exit::Person);
     assert!(
         ran.out
-            .contains("stopped: paper jam: clear it and put page 2 back; 1 page stays")
+            .contains("paused: paper jam: clear it and put page 2 back; 1 page stays")
     );
     assert!(
         ran.err.contains("scantrip jobs continue 0d6ff2b1"),
@@ -508,7 +508,7 @@ fn draft_is_found_by_the_beginning_of_its_id() {
     assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
     assert_eq!(ran.asked[1], edit(Edit::Finish));
     assert!(
-        !ran.out.contains("stopped"),
+        !ran.out.contains("paused"),
         "the past is not told again: {}",
         ran.out
     );
@@ -521,6 +521,7 @@ fn continued_draft_is_finished_at_the_end_of_the_stack() {
         events: vec![
             vec![],
             vec![JobEvent::Feeding, page(3), JobEvent::StackEnd],
+            vec![],
             vec![delivered()],
         ],
         ..Case::default()
@@ -528,6 +529,42 @@ fn continued_draft_is_finished_at_the_end_of_the_stack() {
     .run("jobs continue 0d6ff2b1");
     assert_eq!(ran.exit, Exit::Done);
     assert_eq!(ran.asked[1..], [edit(Edit::AddMore), edit(Edit::Finish)]);
+}
+
+#[test]
+fn draft_that_finishes_by_itself_is_not_finished_twice() {
+    let ran = Case {
+        replies: vec![Ok(draft()), Ok(Reply::Done)],
+        events: vec![
+            vec![],
+            vec![page(3), JobEvent::StackEnd],
+            vec![JobEvent::Saved { pages: 3 }],
+            vec![],
+            vec![delivered()],
+        ],
+        ..Case::default()
+    }
+    .run("jobs continue 0d6ff2b1");
+    assert_eq!(ran.exit, Exit::Done);
+    assert_eq!(ran.asked[1..], [edit(Edit::AddMore)]);
+}
+
+#[test]
+fn early_interrupt_is_repeated_until_the_feeder_hears_it() {
+    let busy = Err(Refusal {
+        kind: RefusalKind::Busy,
+        message: "the scanner is being prepared".to_owned(),
+    });
+    let ran = Case {
+        replies: vec![started(), busy, Ok(Reply::Done)],
+        events: vec![vec![], vec![JobEvent::Feeding], vec![], vec![paused(true)]],
+        interrupted: true,
+        ..Case::default()
+    }
+    .run("scan --workflow Invoices");
+    assert_eq!(ran.exit, Exit::Person);
+    assert_eq!(ran.asked[1..], [edit(Edit::Stop), edit(Edit::Stop)]);
+    assert_eq!(ran.out.matches("stopping the feeder").count(), 1);
 }
 
 #[test]

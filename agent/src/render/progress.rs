@@ -60,7 +60,7 @@ impl Progress {
             JobEvent::Paused { message, .. } => {
                 self.feeding = None;
                 let saved = count(self.pages.into(), "page stays", "pages stay");
-                format!("stopped: {}; {saved} saved", plain(message))
+                format!("paused: {}; {saved} saved", plain(message))
             }
             JobEvent::StackEnd => {
                 self.feeding = None;
@@ -240,7 +240,7 @@ mod tests {
                 message,
                 resumable: true
             }),
-            "stopped: paper jam: clear it and put page 2 back; 1 page stays saved"
+            "paused: paper jam: clear it and put page 2 back; 1 page stays saved"
         );
         let received = JobEvent::Received {
             receipt_code: "7K3M9P".to_owned(),
