@@ -256,6 +256,9 @@ fn answer(core: &Core, mut stream: &UnixStream) -> io::Result<()> {
 ///
 /// # Errors
 /// When it does not answer.
+///
+/// # Panics
+/// Never: every command has a JSON form.
 pub fn ask(path: &Path, command: &Command) -> io::Result<Option<Result<Value, String>>> {
     let mut stream = match with_short_path(path, |path| UnixStream::connect(path)) {
         Ok(stream) => stream,

@@ -174,6 +174,9 @@ pub mod conformance {
     use super::*;
 
     /// Runs the whole suite on an empty engine.
+    ///
+    /// # Panics
+    /// When the engine does not pass.
     pub fn check(blobs: &dyn Blobs) {
         let job = Folder::new(&["tenant", "device", "job"]);
         let write = |name: &str, bytes: &[u8]| {

@@ -249,7 +249,7 @@ fn ask(data: &DataFolder, command: &Command) -> anyhow::Result<Value> {
     Ok(admin::apply(&core, command)?)
 }
 
-/// Makes a data folder. Doing it again changes the settings alone.
+/// Makes a data folder. Doing it again changes the settings alone, if any are given.
 fn init(data: &DataFolder, options: Init) -> anyhow::Result<Value> {
     for name in &options.names {
         check_server_name(name)?;
@@ -262,12 +262,16 @@ fn init(data: &DataFolder, options: Init) -> anyhow::Result<Value> {
     }
     let ca = init_keys(&data.ports()?)?;
     data.write_ca(&render::pem("CERTIFICATE", &ca))?;
-    data.write_service(&Service {
+    let service = Service {
         names: options.names,
         certificate_seconds: options.certificate_seconds,
         poll_interval_seconds: options.poll_interval_seconds,
         entry_points: options.entry_points,
-    })?;
+    };
+    // Without options nothing that was set before is lost.
+    if service != Service::default() || !data.is_set_up() {
+        data.write_service(&service)?;
+    }
     Ok(json!({
         "data": data.root().display().to_string(),
         "ca_file": data.ca_file().display().to_string(),
@@ -277,7 +281,7 @@ fn init(data: &DataFolder, options: Init) -> anyhow::Result<Value> {
 
 fn level(text: &str) -> Result<LevelFilter, String> {
     text.parse()
-        .map_err(|_| "expected off, error, warn, info, debug or trace".to_owned())
+        .map_err(|_cause| "expected off, error, warn, info, debug or trace".to_owned())
 }
 
 fn entry_point(text: &str) -> Result<EntryPoint, String> {

@@ -63,7 +63,7 @@ pub enum DataError {
 }
 
 /// `service.toml`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
     /// Host names and addresses that the server answers for, beside localhost.
@@ -195,6 +195,9 @@ impl DataFolder {
     ///
     /// # Errors
     /// When the system refuses.
+    ///
+    /// # Panics
+    /// Never: the settings have a TOML form.
     pub fn write_service(&self, service: &Service) -> Result<(), DataError> {
         let text = toml::to_string(service).expect("plain settings have a TOML form");
         self.write("service.toml", text.as_bytes())
@@ -206,6 +209,12 @@ impl DataFolder {
     /// When the system refuses.
     pub fn write_ca(&self, pem: &str) -> Result<(), DataError> {
         self.write("ca.pem", pem.as_bytes())
+    }
+
+    /// Whether `service.toml` is there.
+    #[must_use]
+    pub fn is_set_up(&self) -> bool {
+        self.root.join("service.toml").exists()
     }
 
     /// Reads `service.toml`.

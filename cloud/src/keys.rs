@@ -72,6 +72,9 @@ pub mod conformance {
     use super::*;
 
     /// Runs the whole suite on an empty engine.
+    ///
+    /// # Panics
+    /// When the engine does not pass.
     pub fn check(keys: &dyn Keys) {
         assert!(matches!(
             keys.secret("tenant.a.data"),

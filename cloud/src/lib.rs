@@ -28,4 +28,4 @@ pub mod workflow;
 pub use cli::main_with;
 
 #[cfg(test)]
-pub mod testing;
+mod testing;

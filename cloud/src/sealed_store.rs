@@ -113,7 +113,7 @@ impl Vault {
         let name = data_key_name(tenant);
         let key = ports.keys.secret(&name)?;
         let cipher =
-            Aes256Gcm::new_from_slice(&key).map_err(|_| VaultError::Damaged(name.clone()))?;
+            Aes256Gcm::new_from_slice(&key).map_err(|_cause| VaultError::Damaged(name.clone()))?;
         Ok(Self {
             ports: ports.clone(),
             tenant: tenant.to_owned(),
@@ -226,12 +226,12 @@ impl Vault {
         let (text, blob) = match *kind {
             INLINE => (text, None),
             IN_BLOB => {
-                let part: Part = serde_json::from_slice(&text).map_err(|_| damaged())?;
+                let part: Part = serde_json::from_slice(&text).map_err(|_cause| damaged())?;
                 let mut sealed = Vec::new();
                 let file = self.ports.blobs.open(&self.folder(), &part.name)?;
                 file.take(BODY_BYTES_MAX)
                     .read_to_end(&mut sealed)
-                    .map_err(|_| damaged())?;
+                    .map_err(|_cause| damaged())?;
                 let context = context(&key, item.version, &part.name);
                 (
                     self.unseal(&sealed, &context).ok_or_else(damaged)?,
@@ -241,7 +241,7 @@ impl Vault {
             _ => return Err(damaged()),
         };
         Ok(Stored {
-            value: serde_json::from_slice(&text).map_err(|_| damaged())?,
+            value: serde_json::from_slice(&text).map_err(|_cause| damaged())?,
             version: item.version,
             blob,
             place: Place::new(place, key.sort),

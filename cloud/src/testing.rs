@@ -14,11 +14,11 @@ use crate::store::memory::MemoryStore;
 use crate::store::{Change, Expect, Item, Key, Operation, Store as _};
 
 /// The address that requests come from.
-pub const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+pub(crate) const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
 /// Virtual time.
 #[derive(Debug)]
-pub struct TestClock(AtomicU64);
+pub(crate) struct TestClock(AtomicU64);
 
 impl Clock for TestClock {
     fn now_ms(&self) -> u64 {
@@ -28,7 +28,7 @@ impl Clock for TestClock {
 
 /// SHA-256 in counter mode over a seed.
 #[derive(Debug)]
-pub struct SeededRandom(Mutex<u64>);
+pub(crate) struct SeededRandom(Mutex<u64>);
 
 impl Random for SeededRandom {
     fn fill(&self, out: &mut [u8]) {
@@ -42,20 +42,20 @@ impl Random for SeededRandom {
 }
 
 /// The ports in memory.
-pub struct World {
+pub(crate) struct World {
     /// Items.
-    pub store: Arc<MemoryStore>,
+    pub(crate) store: Arc<MemoryStore>,
     /// Parts.
-    pub blobs: MemoryBlobs,
+    pub(crate) blobs: MemoryBlobs,
     /// Time.
-    pub clock: Arc<TestClock>,
+    pub(crate) clock: Arc<TestClock>,
     /// All of it.
-    pub ports: Ports,
+    pub(crate) ports: Ports,
 }
 
 impl World {
     /// A fresh world in which it is November 2023.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let store = Arc::new(MemoryStore::new());
         let blobs = MemoryBlobs::new();
         let clock = Arc::new(TestClock(AtomicU64::new(1_700_000_000_000)));
@@ -75,12 +75,12 @@ impl World {
     }
 
     /// Lets time pass.
-    pub fn advance_seconds(&self, seconds: u64) {
+    pub(crate) fn advance_seconds(&self, seconds: u64) {
         self.clock.0.fetch_add(seconds * 1000, Ordering::Relaxed);
     }
 
     /// A vault of a tenant with a fresh data key.
-    pub fn vault(&self, tenant: &str) -> Vault {
+    pub(crate) fn vault(&self, tenant: &str) -> Vault {
         self.ports
             .keys
             .create(&data_key_name(tenant), &[7; 32])
@@ -89,14 +89,14 @@ impl World {
     }
 
     /// An item as it is stored.
-    pub fn store_get(&self, partition: &str, sort: &str) -> Option<Item> {
+    pub(crate) fn store_get(&self, partition: &str, sort: &str) -> Option<Item> {
         self.store
             .get(&Key::new(partition, sort), self.ports.clock.now_ms())
             .unwrap()
     }
 
     /// Stores bytes as an item.
-    pub fn store_put(&self, partition: &str, sort: &str, body: &[u8]) {
+    pub(crate) fn store_put(&self, partition: &str, sort: &str, body: &[u8]) {
         let operation = Operation {
             key: Key::new(partition, sort),
             expect: Expect::Absent,
@@ -111,7 +111,7 @@ impl World {
     }
 
     /// Every byte in store and blobs.
-    pub fn everything_stored(&self) -> Vec<u8> {
+    pub(crate) fn everything_stored(&self) -> Vec<u8> {
         [self.store.dump(), self.blobs.dump()].concat()
     }
 }

@@ -68,7 +68,7 @@ impl Key {
     }
 
     fn read(bytes: &[u8]) -> Result<Self, AuthorityError> {
-        let secret = SigningKey::from_slice(bytes).map_err(|_| AuthorityError::Damaged)?;
+        let secret = SigningKey::from_slice(bytes).map_err(|_cause| AuthorityError::Damaged)?;
         let point = secret
             .verifying_key()
             .to_sec1_point(false)
@@ -145,6 +145,9 @@ impl Credential {
     }
 
     /// The private key in PKCS #8, for TLS.
+    ///
+    /// # Panics
+    /// Never: every P-256 key has that form.
     #[must_use]
     pub fn pkcs8_der(&self) -> Zeroizing<Vec<u8>> {
         let document = self
@@ -356,7 +359,7 @@ fn server_name(name: &str) -> Result<SanType, AuthorityError> {
     if name.len() > 253 || !name.split('.').all(label) {
         return Err(bad());
     }
-    Ok(SanType::DnsName(name.try_into().map_err(|_| bad())?))
+    Ok(SanType::DnsName(name.try_into().map_err(|_cause| bad())?))
 }
 
 fn ca_params() -> CertificateParams {

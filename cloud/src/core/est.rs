@@ -24,8 +24,9 @@ use crate::sealed_store::{Batch, Stored, Vault, VaultError};
 const LIVE_CERTIFICATES_MAX: usize = 2;
 /// Longest serial number: that of the device's own identity type.
 const SERIAL_BYTES_MAX: usize = 48;
-/// The row that knows a certificate outlives it by the time it may still be renewed.
-const EXPIRED_MAX_MS: u64 = 401 * 24 * 3600 * 1000;
+/// The row that knows a certificate outlives it by twice the time in which it may be renewed, so
+/// that a late device learns that it is late.
+const KNOWN_AFTER_END_MS: u64 = 800 * 24 * 3600 * 1000;
 
 /// `GET cacerts`.
 pub(crate) fn ca_certificates(core: &Core) -> Answer {
@@ -237,7 +238,7 @@ fn know(batch: &mut Batch<'_>, vault: &Vault, device: &str, issued: &Issued) {
         device: device.to_owned(),
     };
     let key = global::certificate_key(&issued.fingerprint);
-    let forgotten = issued.not_after_ms + EXPIRED_MAX_MS;
+    let forgotten = issued.not_after_ms + KNOWN_AFTER_END_MS;
     batch.global(global::create(key, &owner, Some(forgotten)));
 }
 
@@ -271,7 +272,7 @@ fn request(body: &[u8]) -> Result<Request, Refusal> {
     let bad = |detail: String| refuse(ProblemKind::BadRequest, detail);
     let der = STANDARD
         .decode(text)
-        .map_err(|_| bad("the body must be a certificate request in base64".to_owned()))?;
+        .map_err(|_cause| bad("the body must be a certificate request in base64".to_owned()))?;
     Request::parse(&der).map_err(|error| bad(error.to_string()))
 }
 

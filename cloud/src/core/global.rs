@@ -40,7 +40,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 ///
 /// # Errors
 /// When the index key is missing.
-pub fn index(ports: &Ports, purpose: &str, text: &[u8]) -> Result<String, KeysError> {
+pub(crate) fn index(ports: &Ports, purpose: &str, text: &[u8]) -> Result<String, KeysError> {
     let key = ports.keys.secret(INDEX_KEY)?;
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes keys of every length");
     mac.update(purpose.as_bytes());
@@ -74,12 +74,12 @@ pub fn tenant_key(tenant: &str) -> Key {
 }
 
 /// An operation that makes a global row.
-pub fn create<T: Serialize>(key: Key, value: &T, expires_at_ms: Option<u64>) -> Operation {
+pub(crate) fn create<T: Serialize>(key: Key, value: &T, expires_at_ms: Option<u64>) -> Operation {
     put(key, Expect::Absent, value, expires_at_ms)
 }
 
 /// An operation that puts a global row.
-pub fn put<T: Serialize>(
+pub(crate) fn put<T: Serialize>(
     key: Key,
     expect: Expect,
     value: &T,
@@ -108,7 +108,7 @@ pub fn get<T: for<'a> Deserialize<'a>>(
         return Ok(None);
     };
     let value = serde_json::from_slice(&item.body)
-        .map_err(|_| VaultError::Damaged(format!("{} {}", key.partition, key.sort)))?;
+        .map_err(|_cause| VaultError::Damaged(format!("{} {}", key.partition, key.sort)))?;
     Ok(Some((value, item.version)))
 }
 

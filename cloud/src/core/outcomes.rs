@@ -32,7 +32,7 @@ fn list<T: DeserializeOwned>(
     let mut pairs = query.unwrap_or_default().split('&');
     let after: u64 = match pairs.find_map(|pair| pair.strip_prefix("after=")) {
         None => 0,
-        Some(number) => number.parse().map_err(|_| {
+        Some(number) => number.parse().map_err(|_cause| {
             refuse(
                 ProblemKind::BadRequest,
                 "after= must be the number of the last known entry",

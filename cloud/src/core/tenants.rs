@@ -74,7 +74,7 @@ pub fn private_key(
 ) -> Result<Option<PrivateKey>, KeysError> {
     for name in ports.keys.names(&format!("tenant.{tenant}.seal."))? {
         let secret = ports.keys.secret(&name)?;
-        let key = PrivateKey::from_bytes(&secret).map_err(|_| KeysError::NotOurs(name))?;
+        let key = PrivateKey::from_bytes(&secret).map_err(|_cause| KeysError::NotOurs(name))?;
         if key.public().key_id() == *key_id {
             return Ok(Some(key));
         }

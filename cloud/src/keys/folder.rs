@@ -49,7 +49,7 @@ pub fn create_master(file: &Path, random: &dyn Random) -> Result<(), KeysError> 
     magic.copy_from_slice(MASTER_MAGIC);
     random.fill(key);
     let write = || {
-        durable::make_folder(file.parent().unwrap_or(Path::new(".")))?;
+        durable::make_folder(file.parent().unwrap_or_else(|| Path::new(".")))?;
         durable::write_whole(file, &file.with_extension("new"), &*bytes)
     };
     write().map_err(engine("write the master key", &file.display().to_string()))
@@ -75,7 +75,7 @@ impl FolderKeys {
         };
         let bytes = Zeroizing::new(read().map_err(engine("read the master key", &name))?);
         let key = unframe(MASTER_MAGIC, &bytes, &name)?;
-        let master = Aes256Gcm::new_from_slice(key).map_err(|_| KeysError::NotOurs(name))?;
+        let master = Aes256Gcm::new_from_slice(key).map_err(|_cause| KeysError::NotOurs(name))?;
         durable::make_folder(folder)
             .and_then(|()| durable::require_private(folder))
             .map_err(engine("open the key folder", &folder.display().to_string()))?;
@@ -115,7 +115,7 @@ impl Keys for FolderKeys {
             aad: &context(name),
         };
         let secret = self.master.decrypt(&nonce.into(), payload);
-        let secret = Zeroizing::new(secret.map_err(|_| KeysError::NotOurs(name.to_owned()))?);
+        let secret = Zeroizing::new(secret.map_err(|_cause| KeysError::NotOurs(name.to_owned()))?);
         self.opened().insert(name.to_owned(), secret.clone());
         Ok(secret)
     }

@@ -95,7 +95,7 @@ impl UploadId {
         };
         let job = job_id(&take("job")?)?;
         let object = take("object")?.parse();
-        let object: u32 = object.map_err(|_| bad("object must be the object's number"))?;
+        let object: u32 = object.map_err(|_cause| bad("object must be the object's number"))?;
         let sha256 = take("sha256")?;
         if unhex::<32>(&sha256).is_none() {
             return Err(bad("sha256 must be 64 lower-case hexadecimal digits"));
