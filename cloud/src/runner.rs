@@ -1,6 +1,6 @@
 //! The workflow runner: takes committed jobs one after the other and does their workflow's steps.
 //!
-//! A job is a state machine over the ordered steps ([`run`]); what it has done is an item of the
+//! A job is a state machine over the ordered steps (`runner/run.rs`); what it has done is an item of the
 //! tenant, durable before anything depends on it, so that a job goes on after a crash where it
 //! was. Pages are opened here and nowhere else, one at a time, with the tenant's key; what lies
 //! between two steps is sealed again. Only a destination ever holds a document in clear.

@@ -9,7 +9,7 @@
 //! | `retention_days` | how long sealed pages are kept after delivery, 0 to 3650; 30 if left out |
 //! | `[[fields]]` | `name`, `label`, `type` (text, number, date, choice), `required`, `default`, `pattern`, `choices` |
 //! | `[scan]` | `sources` (adf, platen), `color_modes` (color, gray, bw), `resolutions_dpi`, `duplex` |
-//! | `[[steps]]` | `use` names one of [`STEPS`](crate::steps::STEPS); the other keys are its options |
+//! | `[[steps]]` | `use` names one of [`STEPS`]; the other keys are its options |
 //!
 //! A `pattern` is a regular expression in the dialect of the crate `regex-lite`, which devices use
 //! too, and must match the whole value. Every fault names file, line and column, and what was

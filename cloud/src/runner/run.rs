@@ -115,7 +115,9 @@ impl Run {
             .as_ref()
             .map_or((now_ms, 0), |trouble| (trouble.since_ms, trouble.tries));
         if now_ms.saturating_sub(since_ms) >= patience_ms {
-            return self.fail(format!("{reason}. It was tried for 3 days. {KEPT}"));
+            return self.fail(format!(
+                "{reason}. It was tried for 3 days. {KEPT}; the operator can let it run again"
+            ));
         }
         let wait_ms = RETRY_FIRST_MS
             .saturating_mul(1 << tries.min(20))

@@ -229,7 +229,7 @@ impl Site {
         other: bool,
     ) -> Vec<u8> {
         let mut random = |bytes: &mut [u8]| self.world.ports.random.fill(bytes);
-        let other_key = PrivateKey::generate(&mut random);
+        let other_key = other.then(|| PrivateKey::generate(&mut random));
         let id = ObjectId {
             kind,
             tenant: job.tenant.clone(),
@@ -237,7 +237,7 @@ impl Site {
             job: crate::ports::unhex(&job.job.replace('-', "")).unwrap(),
             object,
         };
-        let key = if other { &other_key } else { &self.key };
+        let key = other_key.as_ref().unwrap_or(&self.key);
         seal_to_vec(key.public(), &id, plain, &mut random).unwrap()
     }
 
