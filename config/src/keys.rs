@@ -37,7 +37,8 @@ pub(crate) enum Refusal {
 use Refusal::Unexpected;
 
 const MIB: u64 = 1024 * 1024;
-const TIB: u64 = 1024 * 1024 * MIB;
+/// Above every disk that a device has.
+const PIB: u64 = 1024 * 1024 * 1024 * MIB;
 /// Longest path of a Unix socket on Linux (`sun_path`, 108 bytes with the zero at its end).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
@@ -127,15 +128,15 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         section: "spool",
         name: "bytes_max",
-        expected: "a whole number of bytes from 67_108_864 (64 MiB) to 1_099_511_627_776 (1 TiB)",
-        set: |config, value| put(&mut config.spool.bytes_max, within(value, 64 * MIB, TIB)),
+        expected: "a whole number of bytes from 67_108_864 (64 MiB) to 1_125_899_906_842_624 (1 PiB)",
+        set: |config, value| put(&mut config.spool.bytes_max, within(value, 64 * MIB, PIB)),
         show: |config| Some(config.spool.bytes_max.to_string()),
     },
     Key {
         section: "spool",
         name: "free_bytes_min",
-        expected: "a whole number of bytes from 0 to 1_099_511_627_776 (1 TiB)",
-        set: |config, value| put(&mut config.spool.free_bytes_min, within(value, 0, TIB)),
+        expected: "a whole number of bytes from 0 to 1_125_899_906_842_624 (1 PiB)",
+        set: |config, value| put(&mut config.spool.free_bytes_min, within(value, 0, PIB)),
         show: |config| Some(config.spool.free_bytes_min.to_string()),
     },
     Key {

@@ -110,10 +110,10 @@ pub struct Paths {
 /// Limits of the spool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spool {
-    /// Most bytes that waiting jobs may take, 64 MiB to 1 TiB. Default 2 GiB: about 2,000 color
+    /// Most bytes that waiting jobs may take, 64 MiB to 1 PiB. Default 2 GiB: about 2,000 color
     /// pages, a busy day without a network.
     pub bytes_max: u64,
-    /// Bytes of the disk that are left to others, up to 1 TiB. Default 256 MiB: the firmware's
+    /// Bytes of the disk that are left to others, up to 1 PiB. Default 256 MiB: the firmware's
     /// own jobs and logs must not suffer.
     pub free_bytes_min: u64,
 }

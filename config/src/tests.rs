@@ -163,7 +163,7 @@ fn value_out_of_range_is_refused() {
     assert_eq!(
         refused("[spool]\nbytes_max = 1_000\n"),
         "scantrip.toml:2:13: spool.bytes_max: expected a whole number of bytes from 67_108_864 \
-         (64 MiB) to 1_099_511_627_776 (1 TiB), found 1000"
+         (64 MiB) to 1_125_899_906_842_624 (1 PiB), found 1000"
     );
     for text in [
         "[spool]\nbytes_max = -1",

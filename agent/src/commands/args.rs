@@ -136,6 +136,8 @@ pub(crate) enum ColorMode {
 pub(crate) enum JobsCommand {
     /// Tell all about a job
     Show(JobName),
+    /// Wait until a job is delivered
+    Wait(JobName),
     /// Send a draft with the pages that are saved
     Finish(JobName),
     /// Scan more pages into a draft: the next stack, or the rest after a jam

@@ -16,8 +16,9 @@ use crate::render::progress::Progress;
 
 /// One look for events; as long as a person may wait for the answer to Ctrl-C.
 const LOOK: Duration = Duration::from_millis(250);
-/// How long a waiting job may be silent until the person is sent away: long enough for one try.
-const WAITING_QUIET: Duration = Duration::from_secs(10);
+/// How long a waiting job may be silent until the person is sent away: long enough for the first
+/// tries.
+const WAITING_QUIET: Duration = Duration::from_secs(5);
 /// How long to wait for the delivery once the cloud has signed for the job.
 const DELIVERY_QUIET: Duration = Duration::from_secs(60);
 
@@ -30,6 +31,8 @@ pub(crate) enum Goal {
     Sent,
     /// As [`Goal::Sent`], for a job that does not finish by itself.
     Finished,
+    /// The job is delivered, however long it takes.
+    Delivered,
 }
 
 /// A job that is followed.
@@ -42,7 +45,7 @@ pub(crate) struct Follow<'a> {
     stage: Stage,
     stop_asked: bool,
     finish_due: bool,
-    waits: u32,
+    waiting: bool,
     heard_at: Instant,
 }
 
@@ -85,7 +88,7 @@ impl<'a> Follow<'a> {
             stage: Stage::Open,
             stop_asked: false,
             finish_due: false,
-            waits: 0,
+            waiting: false,
             heard_at: Instant::default(),
         }
     }
@@ -103,10 +106,14 @@ impl<'a> Follow<'a> {
     pub(crate) fn to(mut self, world: &mut World<'_>, goal: Goal) -> Result<(), Failure> {
         self.heard_at = world.clock.boot();
         loop {
+            let looked_at = world.clock.boot();
             let events = self.look()?;
             let now = world.clock.boot();
             if !events.is_empty() {
                 self.heard_at = now;
+            } else if now.since(looked_at) < LOOK / 2 {
+                // A job of the past is answered for at once; it must not keep this one busy.
+                std::thread::park_timeout(LOOK);
             }
             for event in &events {
                 self.next += 1;
@@ -119,7 +126,7 @@ impl<'a> Follow<'a> {
             if events.is_empty() && std::mem::take(&mut self.finish_due) {
                 self.edit(Edit::Finish)?;
             }
-            if let Some(result) = self.give_up(now) {
+            if let Some(result) = self.give_up(goal, now) {
                 return self.over(world, result);
             }
             if self.interrupted.load(Ordering::SeqCst)
@@ -169,18 +176,18 @@ impl<'a> Follow<'a> {
                 match goal {
                     Goal::StackEnd => return Ok(Step::Over("draft")),
                     Goal::Finished => self.finish_due = true,
-                    Goal::Sent => {}
+                    Goal::Sent | Goal::Delivered => {}
                 }
             }
             JobEvent::Saved { .. } => {
                 self.stage = Stage::Saved;
                 self.finish_due = false;
             }
-            JobEvent::Sending { .. } => self.waits = 0,
-            JobEvent::Waiting { .. } => self.waits += 1,
+            JobEvent::Sending { .. } => self.waiting = false,
+            JobEvent::Waiting { .. } => self.waiting = true,
             JobEvent::Received { .. } => {
                 self.stage = Stage::Received;
-                self.waits = 0;
+                self.waiting = false;
             }
             JobEvent::Delivered { .. } => return Ok(Step::Over("delivered")),
             JobEvent::Discarded => return Ok(Step::Over("discarded")),
@@ -192,11 +199,11 @@ impl<'a> Follow<'a> {
     }
 
     /// Whether the rest can happen without the person who waits.
-    fn give_up(&self, now: Instant) -> Option<&'static str> {
+    fn give_up(&self, goal: Goal, now: Instant) -> Option<&'static str> {
         let quiet = now.since(self.heard_at);
-        let away = self.waits >= 2 || (self.waits == 1 && quiet >= WAITING_QUIET);
         match self.stage {
-            Stage::Saved if away => Some("saved"),
+            _ if goal == Goal::Delivered => None,
+            Stage::Saved if self.waiting && quiet >= WAITING_QUIET => Some("saved"),
             Stage::Received if quiet >= DELIVERY_QUIET => Some("received"),
             _ => None,
         }

@@ -25,6 +25,11 @@ pub(crate) fn jobs(
             world.output.answer(job, || render::job::one(job));
             Ok(())
         }
+        Some(JobsCommand::Wait(name)) => {
+            let job = find(&list, name)?.job.clone();
+            let follow = Follow::new(access, job, (world.interrupted)());
+            follow.to(world, Goal::Delivered)
+        }
         Some(JobsCommand::Finish(name)) => {
             edit(world, access, find(&list, name)?, Edit::Finish, Goal::Sent)
         }

@@ -30,9 +30,9 @@ pub(crate) fn run(world: &mut World<'_>, config: &Config) -> Result<(), Failure>
     let clock = Arc::clone(&world.clock);
     let server = LocalServer::start(&config.paths.socket, lock, routes, clock)?;
     let socket = config.paths.socket.display();
-    world.output.line(&format!(
-        "scantrip is running; commands reach it on {socket}"
-    ));
+    world
+        .output
+        .line(&format!("ready; commands reach the agent on {socket}"));
     log::info!("running; local socket {socket}");
     let signal = signals.forever().next();
     log::info!("stopping by signal {}", signal.unwrap_or_default());
