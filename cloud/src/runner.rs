@@ -1,14 +1,14 @@
 //! The workflow runner: takes committed jobs one after the other and does their workflow's steps.
 //!
-//! A job is a state machine over the ordered steps (`runner/run.rs`); what it has done is an item of the
-//! tenant, durable before anything depends on it, so that a job goes on after a crash where it
-//! was. Pages are opened here and nowhere else, one at a time, with the tenant's key; what lies
+//! A job is a state machine over the ordered steps (`runner/run.rs`); what it has done is an item
+//! of the tenant, durable before anything depends on it, so that a job goes on after a crash where
+//! it was. Pages are opened here and nowhere else, one at a time, with the tenant's key; what lies
 //! between two steps is sealed again. Only a destination ever holds a document in clear.
 //!
 //! ```text
-//!   Unread --manifest opened, workflow frozen--> Steps --last step done--> Delivered --retention--> erased
+//!   Unread --manifest opened, workflow frozen--> Steps --all done--> Delivered --retention--> erased
 //!      |                                           |
-//!      +---------- refused, or out of tries -------+--> Failed --Runner::retry--> where it was
+//!      +---------- refused, or out of tries -------+--> Failed --retry--> where it was
 //! ```
 //!
 //! Faults that may pass are tried again after 10 s, 20 s and so on up to 15 min, for 3 days; then

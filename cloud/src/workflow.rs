@@ -7,10 +7,11 @@
 //! | `name` | for people; at most 80 characters |
 //! | `id` | stable, `[a-z0-9-]`; made of the name if left out |
 //! | `retention_days` | how long sealed pages are kept after delivery, 0 to 3650; 30 if left out |
-//! | `[[fields]]` | `name`, `label`, `type` (text, number, date, choice), `required`, `default`, `pattern`, `choices` |
-//! | `[scan]` | `sources` (adf, platen), `color_modes` (color, gray, bw), `resolutions_dpi`, `duplex` |
+//! | `[[fields]]` | `name`, `label`, `type` (text, number, date, choice), `required`, ... |
+//! | `[scan]` | `sources`, `color_modes` (color, gray, bw), `resolutions_dpi`, `duplex` |
 //! | `[[steps]]` | `use` names one of [`STEPS`]; the other keys are its options |
 //!
+//! Fields may also have `default`, `pattern` and, of type choice, `choices`.
 //! A `pattern` is a regular expression in the dialect of the crate `regex-lite`, which devices use
 //! too, and must match the whole value. Every fault names file, line and column, and what was
 //! expected. A workflow whose steps would lose the document is refused.
