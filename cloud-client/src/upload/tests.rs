@@ -30,7 +30,7 @@ enum Fault {
     Lost(ProblemKind),
     /// A problem without effect.
     Says(ProblemKind),
-    /// It changes a stored byte.
+    /// It changes a byte of an unfinished upload.
     Damage,
 }
 
@@ -64,6 +64,8 @@ impl Cloud {
                     return self.refuse(heard, kind);
                 }
             }
+            // What was compared once stays as it is.
+            Fault::Damage if self.stored.len() as u64 == self.size => {}
             Fault::Damage => self.stored.iter_mut().take(1).for_each(|byte| *byte ^= 1),
             Fault::None | Fault::LostAnswer => {}
         }
