@@ -56,6 +56,9 @@ pub struct JobEntry {
     pub changed_at_ms: u64,
     /// How far the job is.
     pub state: JobState,
+    /// Whether the sealed intent belongs to the job: a draft that was finished after a power cut.
+    #[serde(default)]
+    pub sends_intent: bool,
     /// The cloud's receipt, once it is verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<SignedReceipt>,

@@ -3,11 +3,15 @@
 
 pub mod api;
 mod commands;
+pub mod compose;
+pub mod drivers;
+pub mod engine;
 pub mod job_id;
 pub mod journal;
 pub mod local_api;
 mod logging;
 mod render;
+pub mod runtime;
 pub mod spool;
 pub mod store;
 

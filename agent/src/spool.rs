@@ -319,6 +319,12 @@ impl Spool {
     pub fn usage(&self) -> Usage {
         self.shared.usage()
     }
+
+    /// Every job there is a file of.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<JobId> {
+        self.shared.jobs().keys().copied().collect()
+    }
 }
 
 /// Suffix of a job that is being scanned.

@@ -29,6 +29,7 @@ fn entry(n: u32, state: JobState) -> JobEntry {
         opened_at_ms: u64::from(n),
         changed_at_ms: u64::from(n),
         state,
+        sends_intent: false,
         receipt: None,
     }
 }

@@ -65,6 +65,8 @@ pub enum ConnectError {
         host: String,
         /// Expired, or not valid yet.
         expired: bool,
+        /// Not valid before this, Unix milliseconds, as the certificate says; not proven.
+        valid_from_ms: Option<u64>,
     },
     /// The server does not accept the device's certificate.
     #[error("{host} refuses the device's certificate ({alert})")]
@@ -143,14 +145,19 @@ impl ConnectError {
                     Self::Clock {
                         host,
                         expired: true,
+                        valid_from_ms: None,
                     }
                 }
-                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                    Self::Clock {
-                        host,
-                        expired: false,
-                    }
-                }
+                CertificateError::NotValidYet => Self::Clock {
+                    host,
+                    expired: false,
+                    valid_from_ms: None,
+                },
+                CertificateError::NotValidYetContext { not_before, .. } => Self::Clock {
+                    host,
+                    expired: false,
+                    valid_from_ms: Some(not_before.as_secs().saturating_mul(1000)),
+                },
                 CertificateError::NotValidForName
                 | CertificateError::NotValidForNameContext { .. } => Self::WrongName { host },
                 CertificateError::UnknownIssuer

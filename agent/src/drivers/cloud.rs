@@ -1,0 +1,259 @@
+//! A lane to the cloud: carries out one call at a time over a connection that is kept.
+
+mod enroll;
+mod transfer;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use scantrip_cloud_client::certificate::CertDer;
+use scantrip_cloud_client::http::Purpose;
+use scantrip_cloud_client::wire::{Report, ReportDevice, ReportHealth, ReportSetting};
+use scantrip_cloud_client::{desired, entry_points, outcomes, reports};
+use scantrip_hal::settings::Verdict;
+
+use super::Context;
+use super::network::{Network, Who, call_failure, local};
+use crate::engine::failure::Failure;
+use crate::engine::session::Doors;
+use crate::engine::{Answer, Answered, Call, Health, Lane, outbox};
+use crate::spool::JobReader;
+use crate::store::{Anchors, Identity};
+
+/// Carries out calls of one lane.
+pub struct CloudDriver<N> {
+    context: Arc<Context>,
+    network: N,
+    lane: Lane,
+    /// The job that is being sent, opened once.
+    reader: Option<JobReader>,
+    /// When the agent started, for its uptime.
+    started_ms: u64,
+}
+
+impl<N: Network> CloudDriver<N> {
+    /// A driver for `lane`.
+    #[must_use]
+    pub fn new(context: Arc<Context>, network: N, lane: Lane) -> Self {
+        let started_ms = context.time.boot().as_millis();
+        Self {
+            context,
+            network,
+            lane,
+            reader: None,
+            started_ms,
+        }
+    }
+
+    /// Carries out one call.
+    pub fn run(&mut self, url: String, call: Call) -> Answered {
+        let answer = self.answer(&url, call);
+        let cloud_time_ms = self.network.cloud_time_ms();
+        if let Some(cloud) = cloud_time_ms {
+            self.context.time.hear(cloud);
+        }
+        Answered {
+            lane: self.lane,
+            url,
+            cloud_time_ms,
+            tls: self.network.tls(),
+            answer,
+        }
+    }
+
+    /// Gives back what an idle lane does not need: the connection and the open job.
+    pub fn rest(&mut self) {
+        self.network.close();
+        self.reader = None;
+    }
+
+    fn answer(&mut self, url: &str, call: Call) -> Answer {
+        match call {
+            Call::Enroll {
+                slot,
+                code,
+                only_device,
+            } => Answer::Enrolled(self.enroll(url, slot, &code, only_device.as_deref())),
+            Call::Renew { slot } => Answer::Renewed(self.renew(url, slot)),
+            Call::Prove { slot } => {
+                let proven = self.poll(url, Who::Slot(slot), None, 0).map(|_| ());
+                Answer::Proven(proven)
+            }
+            Call::Measure => Answer::Measured(self.measure(url)),
+            Call::Poll {
+                etag,
+                hold_seconds,
+                hurried,
+            } => {
+                let result = self.poll(url, Who::Device, etag.as_deref(), hold_seconds);
+                Answer::Polled { hurried, result }
+            }
+            Call::Report {
+                sequence,
+                dropped,
+                known_settings,
+                health,
+            } => {
+                let (settings, report) = self.picture(sequence, dropped, known_settings, health);
+                let sent = self.call(url, Who::Device, Purpose::Call, |conn| {
+                    reports::send(conn, &report)
+                });
+                Answer::Reported(settings, sent)
+            }
+            Call::Outbox(call) => self.outbox(url, call),
+        }
+    }
+
+    fn outbox(&mut self, url: &str, call: outbox::Call) -> Answer {
+        match call {
+            outbox::Call::Upload {
+                job,
+                after,
+                wanted,
+                resume,
+            } => Answer::Uploaded(job, wanted, self.upload(url, job, after, wanted, resume)),
+            outbox::Call::Commit { job, with_intent } => {
+                Answer::Committed(job, self.commit(url, job, with_intent))
+            }
+            outbox::Call::Discard { job, with_intent } => {
+                Answer::Discarded(job, self.discard(url, job, with_intent))
+            }
+            outbox::Call::Outcomes { after } => {
+                let outcomes = self.call(url, Who::Device, Purpose::Call, |conn| {
+                    outcomes::after(conn, after)
+                });
+                Answer::Outcomes(outcomes)
+            }
+            outbox::Call::Receipts { after } => Answer::Receipts(self.receipts(url, after)),
+        }
+    }
+
+    /// One call over the kept connection; after a failure it is not kept.
+    fn call<T, E: Into<CallFault>>(
+        &mut self,
+        url: &str,
+        who: Who,
+        purpose: Purpose,
+        with: impl FnOnce(&mut N::Connection) -> Result<T, E>,
+    ) -> Result<T, Failure> {
+        let connection = self.network.connect(url, who, purpose)?;
+        with(connection).map_err(|error| {
+            let CallFault(failure) = error.into();
+            self.network.close();
+            failure
+        })
+    }
+
+    fn poll(
+        &mut self,
+        url: &str,
+        who: Who,
+        etag: Option<&str>,
+        hold_seconds: u32,
+    ) -> Result<desired::Polled, Failure> {
+        let wait = Duration::from_secs(hold_seconds.into());
+        self.call(url, who, Purpose::Poll { wait }, |conn| {
+            desired::poll(conn, etag, hold_seconds)
+        })
+    }
+
+    fn measure(&mut self, url: &str) -> Result<Doors, Failure> {
+        let known = self.call(url, Who::Device, Purpose::Call, |conn| {
+            entry_points::fetch(conn)
+        })?;
+        let measured = self.network.measure(&known)?;
+        Ok(Doors { known, measured })
+    }
+
+    fn identity(&self) -> Result<Identity, Failure> {
+        let identity = self.context.state.load::<Identity>().map_err(local)?;
+        identity.ok_or_else(|| Failure::local("this device is not enrolled"))
+    }
+
+    fn anchors(&self) -> Result<Vec<CertDer>, Failure> {
+        let anchors = self.context.state.load::<Anchors>().map_err(local)?;
+        let anchors = anchors.unwrap_or_default().certificates;
+        Ok(anchors.into_iter().map(|der| der.0).collect())
+    }
+
+    /// The device as it is now, and the fingerprint of its settings.
+    fn picture(
+        &self,
+        sequence: u64,
+        dropped: u64,
+        known_settings: Option<u64>,
+        health: Health,
+    ) -> (u64, Report) {
+        let mut settings = Vec::new();
+        self.context.read_settings(&mut |setting| {
+            let (verdict, reason) = verdict(&setting.verdict);
+            settings.push(ReportSetting {
+                id: setting.id.to_owned(),
+                value: setting.value.as_str().to_owned(),
+                verdict: verdict.to_owned(),
+                reason,
+            });
+        });
+        let fingerprint = fingerprint(&settings);
+        let now = self.context.time.boot().as_millis();
+        let device = &self.context.device;
+        let report = Report {
+            sequence,
+            at_ms: self.context.time.clock().as_millis(),
+            dropped,
+            device: ReportDevice {
+                vendor: device.vendor.as_str().to_owned(),
+                model: device.model.as_str().to_owned(),
+                serial: device.serial.as_str().to_owned(),
+                firmware: device.firmware.as_str().to_owned(),
+            },
+            health: ReportHealth {
+                agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+                uptime_seconds: now.saturating_sub(self.started_ms) / 1000,
+                queued_jobs: health.queued_jobs,
+                spool_bytes: self.context.spool.usage().bytes,
+                entry_point: health.entry_point,
+                skew_ms: health.skew_ms,
+                certificate_days: health.certificate_days,
+            },
+            settings: (known_settings != Some(fingerprint)).then_some(settings),
+        };
+        (fingerprint, report)
+    }
+}
+
+/// What a failed call is to the engine.
+pub(crate) struct CallFault(pub(crate) Failure);
+
+impl From<scantrip_cloud_client::problem::CallError> for CallFault {
+    fn from(error: scantrip_cloud_client::problem::CallError) -> Self {
+        Self(call_failure(error))
+    }
+}
+
+impl From<Failure> for CallFault {
+    fn from(failure: Failure) -> Self {
+        Self(failure)
+    }
+}
+
+/// A verdict in the words of the wire, and its reason.
+#[must_use]
+pub fn verdict(verdict: &Verdict) -> (&'static str, Option<String>) {
+    match verdict {
+        Verdict::Secure => ("secure", None),
+        Verdict::NotSecure => ("not-secure", None),
+        Verdict::NotApplicable => ("not-applicable", None),
+        Verdict::Unknown(reason) => ("unknown", Some(reason.as_str().to_owned())),
+    }
+}
+
+/// Tells whether settings changed within one run of the agent.
+fn fingerprint(settings: &[ReportSetting]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for setting in settings {
+        (&setting.id, &setting.value, &setting.verdict).hash(&mut hasher);
+    }
+    hasher.finish()
+}

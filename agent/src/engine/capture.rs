@@ -1,0 +1,940 @@
+//! One scan job at a time, from the tap to the sealed file; any number of unfinished ones at rest.
+//!
+//! ```text
+//! Free --scan--> Looking --> Opening --> Feeding <--> Feeding --end--> (at rest) --finish--> Sealing
+//!                   ^                       |                             |  ^
+//!                   +------ add more -------+--- jam, full, stop ---------+  +-- edits
+//! ```
+//!
+//! The scanner's lane carries one action at a time; this machine decides the next one from what the
+//! last one brought. A job at rest keeps its pages whatever happens; it waits for a person. Page
+//! numbers are positions as shown: page 3 is the third of those that count.
+
+mod manifest;
+mod rules;
+
+use std::collections::BTreeMap;
+
+use scantrip_cloud_client::wire::{DeviceTime, INTENT_OBJECT, Intent, PAGES_MAX, Workflow};
+use scantrip_hal::clock::UnixTime;
+use scantrip_hal::scanner::{
+    DocumentFormat, PageInfo, ScanSettings, ScannerCapabilities, ScannerErrorKind, Side,
+};
+
+use super::Token;
+use super::fields::invalid;
+use crate::api::{Edit, JobEvent, Refusal, RefusalKind, Reply, ScanRequest};
+use crate::job_id::JobId;
+use crate::spool::PageRecord;
+
+pub use manifest::ManifestPlan;
+pub use rules::fault as fault_message;
+
+/// What the machine wants done.
+#[derive(Debug)]
+pub enum Action {
+    /// For the scanner's lane.
+    Scan(Scan),
+    /// Answer a request.
+    Reply(Token, Result<Reply, Refusal>),
+    /// Something happened to a job.
+    Tell(JobId, JobEvent),
+    /// The job is in the capture: its pages may be sent as they come.
+    Opened(JobId),
+    /// One more page of the job is safe.
+    PageSaved(JobId),
+    /// The job is sealed and may be sent to its end.
+    Sealed {
+        /// The job.
+        job: JobId,
+        /// Whether the intent belongs to it.
+        with_intent: bool,
+    },
+    /// The job is closed here and shall be thrown away.
+    Discard(JobId, Token),
+}
+
+/// For the thread that has the scanner and writes job files.
+#[derive(Debug)]
+pub enum Scan {
+    /// Ask what the scanner can do.
+    Look,
+    /// Open the job's file, then start the scanner. No paper moves.
+    Begin {
+        /// The job.
+        job: JobId,
+        /// What a new job is about; `None`: go on with a job at rest.
+        new: Option<Box<NewJob>>,
+        /// To whom pages are sealed.
+        recipient: Recipient,
+        /// How to scan.
+        settings: ScanSettings,
+    },
+    /// Scan, seal and save the next page.
+    NextPage {
+        /// The page's object number.
+        object: u32,
+    },
+    /// Stop the scanner.
+    Halt,
+    /// Take a page back.
+    Void {
+        /// The job.
+        job: JobId,
+        /// The page's object number.
+        object: u32,
+    },
+    /// Seal the job.
+    Seal(Box<ManifestPlan>),
+    /// Close the job's file if it is open.
+    Close {
+        /// The job.
+        job: JobId,
+    },
+}
+
+/// What a new job is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewJob {
+    /// To be sealed into the file.
+    pub intent: Intent,
+    /// For the journal.
+    pub workflow_name: String,
+}
+
+/// To whom everything of a job is sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// The tenant's id.
+    pub tenant: String,
+    /// This device's id.
+    pub device: String,
+    /// The tenant's newest public key: SubjectPublicKeyInfo, DER.
+    pub spki: Vec<u8>,
+}
+
+/// A page that is safe, as far as the manifest needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Object number.
+    pub object: u32,
+    /// Encoding of the bytes.
+    pub format: DocumentFormat,
+    /// Images in the object.
+    pub images: u16,
+    /// Clockwise turn: 0, 90, 180 or 270.
+    pub rotation: u16,
+    /// Pixels per inch.
+    pub dpi: u16,
+    /// Side of the sheet.
+    pub side: Side,
+    /// Whether the scanner doubted it.
+    pub doubtful: bool,
+}
+
+impl Page {
+    /// A fresh page.
+    #[must_use]
+    pub const fn new(object: u32, info: &PageInfo) -> Self {
+        Self {
+            object,
+            format: info.format,
+            images: info.images,
+            rotation: 0,
+            dpi: info.resolution_dpi,
+            side: info.side,
+            doubtful: false,
+        }
+    }
+}
+
+impl From<&PageRecord> for Page {
+    fn from(record: &PageRecord) -> Self {
+        let details = &record.details;
+        let format = [DocumentFormat::Pdf, DocumentFormat::Tiff]
+            .into_iter()
+            .find(|format| format.media_type() == details.media_type)
+            .unwrap_or(DocumentFormat::Jpeg);
+        Self {
+            object: record.object,
+            format,
+            images: details.images,
+            rotation: 0,
+            dpi: details.dpi,
+            side: details.side,
+            doubtful: details.doubtful,
+        }
+    }
+}
+
+/// What [`Scan::NextPage`] brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fed {
+    /// The page is durable; bytes as the scanner gave them.
+    Page(Page, u64),
+    /// The stack is through.
+    End,
+    /// The scanner stopped; the page in hand does not count.
+    Fault(ScannerErrorKind, String),
+    /// The page cannot be kept; the scanner has been stopped.
+    NotKept {
+        /// Whether room is missing.
+        full: bool,
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// A draft found at start-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// The job.
+    pub job: JobId,
+    /// The workflow's id as the journal knows it.
+    pub workflow: String,
+    /// The workflow's version as the journal knows it.
+    pub workflow_version: u64,
+    /// When it was opened.
+    pub opened_at: UnixTime,
+    /// The pages that are whole.
+    pub pages: Vec<Page>,
+    /// Pages that cannot be read any more.
+    pub damaged: u32,
+    /// Whether the sealed intent, and with it every field, is lost.
+    pub intent_lost: bool,
+}
+
+/// What the machine must know of the world when a person asks for something.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    /// The workflows of this device.
+    pub workflows: &'a [Workflow],
+    /// To whom to seal; `None` until the desired state is known.
+    pub recipient: Option<&'a Recipient>,
+    /// The device's clock.
+    pub time: DeviceTime,
+}
+
+#[derive(Debug)]
+struct Job {
+    about: About,
+    workflow: String,
+    workflow_version: u64,
+    tenant: Option<String>,
+    time: DeviceTime,
+    pages: Vec<Page>,
+    next_object: u32,
+    /// As scanned last; the rest of a stack is scanned in the same way.
+    settings: Option<ScanSettings>,
+    finish_at_end: bool,
+}
+
+/// Where a job's fields are.
+#[derive(Debug)]
+enum About {
+    /// Scanned by this process: they are known.
+    Fields(BTreeMap<String, String>),
+    /// Found after a restart: in the sealed intent, which only the cloud can read.
+    Intent { lost: bool },
+}
+
+/// What the scanner's lane is at.
+#[derive(Debug)]
+enum Lane {
+    Free,
+    Looking {
+        token: Token,
+        plan: Plan,
+    },
+    Opening {
+        token: Token,
+        job: JobId,
+        new: Option<Box<Job>>,
+    },
+    Feeding {
+        job: JobId,
+        stop: Option<Stop>,
+    },
+    /// The scanner is being stopped; then the event is told.
+    Halting {
+        job: JobId,
+        stop: Stop,
+    },
+    Voiding {
+        job: JobId,
+        token: Token,
+        index: usize,
+    },
+    Sealing {
+        job: JobId,
+        token: Option<Token>,
+    },
+    Closing {
+        job: JobId,
+        token: Token,
+    },
+}
+
+/// What is to be scanned once the scanner's abilities are known.
+#[derive(Debug)]
+enum Plan {
+    New(JobId, Box<Job>, Box<NewJob>, ScanRequest),
+    More(JobId, ScanRequest),
+}
+
+/// Why feeding stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    Asked,
+    Limit,
+    Discard(Token),
+}
+
+/// The capture machine. Call `handle_*`, then [`Machine::poll_action`] until it has nothing more.
+#[derive(Debug)]
+pub struct Machine {
+    jobs: BTreeMap<JobId, Job>,
+    lane: Lane,
+    out: std::collections::VecDeque<Action>,
+}
+
+impl Machine {
+    /// A machine with the drafts found at start-up.
+    #[must_use]
+    pub fn new(drafts: Vec<Draft>) -> Self {
+        let mut machine = Self {
+            jobs: BTreeMap::new(),
+            lane: Lane::Free,
+            out: std::collections::VecDeque::new(),
+        };
+        for draft in drafts {
+            machine.tell(draft.job, offer(&draft));
+            machine.jobs.insert(draft.job, Job::recovered(draft));
+        }
+        machine
+    }
+
+    /// A person scans. `fresh` is a new job id.
+    pub fn handle_scan(
+        &mut self,
+        token: Token,
+        fresh: JobId,
+        request: ScanRequest,
+        world: &World<'_>,
+    ) {
+        match self.plan(fresh, request, world) {
+            Ok(plan) => {
+                self.lane = Lane::Looking { token, plan };
+                self.scan(Scan::Look);
+            }
+            Err(refusal) => self.reply(token, Err(refusal)),
+        }
+    }
+
+    /// A person edits an unfinished job. Gives the edit back when the job is none of this machine.
+    pub fn handle_edit(&mut self, token: Token, job: JobId, edit: Edit, world: &World<'_>) -> bool {
+        if !self.jobs.contains_key(&job) {
+            return false;
+        }
+        if let Err(refusal) = self.edit(token, job, edit, world) {
+            self.reply(token, Err(refusal));
+        }
+        true
+    }
+
+    /// What the scanner can do.
+    pub fn handle_looked(
+        &mut self,
+        result: Result<ScannerCapabilities, String>,
+        world: &World<'_>,
+    ) {
+        let Lane::Looking { token, plan } = std::mem::replace(&mut self.lane, Lane::Free) else {
+            log::warn!("capture: nobody asked what the scanner can do");
+            return;
+        };
+        let (workflow, request) = match &plan {
+            Plan::New(_, job, _, request) => (job.workflow.clone(), request),
+            Plan::More(job, request) => {
+                let known = self.jobs.get(job).map(|job| job.workflow.clone());
+                (known.unwrap_or_default(), request)
+            }
+        };
+        let rules = world.workflows.iter().find(|each| each.id == workflow);
+        let settings = result
+            .map_err(|why| scanner(format!("the scanner does not answer: {why}")))
+            .and_then(|can| rules::settings(rules.map(|each| &each.scan), request, &can));
+        match (settings, world.recipient) {
+            (Ok(settings), Some(recipient)) => {
+                self.begin(token, plan, settings, recipient.clone());
+            }
+            (Ok(_), None) => self.reply(token, Err(no_key())),
+            (Err(refusal), _) => self.reply(token, Err(refusal)),
+        }
+    }
+
+    /// The job's file is open and the scanner started, or neither. `last_object` is the highest
+    /// number used in the file.
+    pub fn handle_begun(&mut self, result: Result<u32, Refusal>) {
+        let Lane::Opening { token, job, new } = std::mem::replace(&mut self.lane, Lane::Free)
+        else {
+            log::warn!("capture: nobody asked to begin");
+            return;
+        };
+        let last_object = match result {
+            Ok(last_object) => last_object,
+            Err(refusal) => return self.reply(token, Err(refusal)),
+        };
+        let reply = match new {
+            Some(new) => {
+                self.jobs.insert(job, *new);
+                self.out.push_back(Action::Opened(job));
+                Reply::Started {
+                    job: job.to_string(),
+                }
+            }
+            None => Reply::Done,
+        };
+        self.reply(token, Ok(reply));
+        self.tell(job, JobEvent::Feeding);
+        let object = last_object.saturating_add(1);
+        if let Some(open) = self.jobs.get_mut(&job) {
+            open.next_object = object;
+        }
+        self.lane = Lane::Feeding { job, stop: None };
+        self.scan(Scan::NextPage { object });
+    }
+
+    /// A page came, or did not.
+    pub fn handle_fed(&mut self, fed: Fed, world: &World<'_>) {
+        let Lane::Feeding { job, stop } = std::mem::replace(&mut self.lane, Lane::Free) else {
+            log::warn!("capture: a page that nobody asked for");
+            return;
+        };
+        match fed {
+            Fed::Page(page, bytes) => self.page_saved(job, page, bytes, stop),
+            Fed::End => self.stack_end(job, stop, world),
+            Fed::Fault(kind, message) => {
+                let next = self.next_page(job);
+                let resumable = kind.is_resumable();
+                self.pause(job, stop, rules::fault(kind, &message, next), resumable);
+            }
+            Fed::NotKept { full, reason } => {
+                let next = self.next_page(job);
+                let message = format!(
+                    "page {next} could not be saved: {reason}; the pages before it are safe. Put \
+                     page {next} back on the stack{}",
+                    if full {
+                        ", and finish or discard other jobs first"
+                    } else {
+                        ""
+                    },
+                );
+                self.pause(job, stop, message, true);
+            }
+        }
+    }
+
+    /// The scanner is stopped; `paper_left`: the feeder is not empty.
+    pub fn handle_halted(&mut self, paper_left: bool, world: &World<'_>) {
+        let Lane::Halting { job, stop } = std::mem::replace(&mut self.lane, Lane::Free) else {
+            log::warn!("capture: nobody asked to stop");
+            return;
+        };
+        let next = self.next_page(job);
+        let message = match stop {
+            Stop::Asked => format!("stopped; put page {next} and what follows back to go on"),
+            // The last page of the stack was the last that fits.
+            Stop::Limit if !paper_left => return self.stack_end(job, None, world),
+            Stop::Limit => format!(
+                "a job has at most {PAGES_MAX} pages; finish this one, and scan what is left from \
+                 page {next} on into a new job"
+            ),
+            Stop::Discard(token) => return self.close(job, token),
+        };
+        let resumable = stop == Stop::Asked;
+        self.tell(job, JobEvent::Paused { message, resumable });
+    }
+
+    /// A page was taken back, or not.
+    pub fn handle_voided(&mut self, result: Result<(), String>) {
+        let Lane::Voiding { job, token, index } = std::mem::replace(&mut self.lane, Lane::Free)
+        else {
+            log::warn!("capture: nobody asked to delete a page");
+            return;
+        };
+        let reply = result.map_err(internal).map(|()| {
+            if let Some(job) = self.jobs.get_mut(&job)
+                && index < job.pages.len()
+            {
+                job.pages.remove(index);
+            }
+            Reply::Done
+        });
+        self.reply(token, reply);
+    }
+
+    /// The job is sealed, or not.
+    pub fn handle_sealed(&mut self, result: Result<(), String>) {
+        let Lane::Sealing { job, token } = std::mem::replace(&mut self.lane, Lane::Free) else {
+            log::warn!("capture: nobody asked to seal");
+            return;
+        };
+        match result {
+            Ok(()) => {
+                let sealed = self.jobs.remove(&job);
+                let pages = sealed.as_ref().map_or(0, |job| job.pages.len());
+                let pages = u32::try_from(pages).unwrap_or(u32::MAX);
+                let with_intent = sealed.is_some_and(|job| job.needs_intent());
+                self.tell(job, JobEvent::Saved { pages });
+                self.out.push_back(Action::Sealed { job, with_intent });
+                if let Some(token) = token {
+                    self.reply(token, Ok(Reply::Done));
+                }
+            }
+            Err(reason) => {
+                let message = format!("the job could not be finished: {reason}; finish it again");
+                match token {
+                    Some(token) => self.reply(token, Err(internal(message))),
+                    None => self.tell(
+                        job,
+                        JobEvent::Paused {
+                            message,
+                            resumable: true,
+                        },
+                    ),
+                }
+            }
+        }
+    }
+
+    /// The job's file is closed.
+    pub fn handle_closed(&mut self) {
+        let Lane::Closing { job, token } = std::mem::replace(&mut self.lane, Lane::Free) else {
+            log::warn!("capture: nobody asked to close");
+            return;
+        };
+        self.jobs.remove(&job);
+        self.out.push_back(Action::Discard(job, token));
+    }
+
+    /// Everything is forgotten. Only when [`Machine::is_idle`].
+    pub fn handle_unenrolled(&mut self) {
+        self.jobs.clear();
+        self.out.clear();
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.out.pop_front()
+    }
+
+    /// Whether the scanner's lane is free.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        matches!(self.lane, Lane::Free)
+    }
+
+    /// The job whose paper moves, or which is being sealed.
+    #[must_use]
+    pub const fn busy_with(&self) -> Option<JobId> {
+        match &self.lane {
+            Lane::Feeding { job, .. } | Lane::Halting { job, .. } | Lane::Sealing { job, .. } => {
+                Some(*job)
+            }
+            _ => None,
+        }
+    }
+
+    /// Pages of an unfinished job.
+    #[must_use]
+    pub fn pages(&self, job: JobId) -> Option<u32> {
+        let job = self.jobs.get(&job)?;
+        Some(u32::try_from(job.pages.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Jobs that are not finished.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.jobs.len()
+    }
+
+    fn plan(&self, fresh: JobId, request: ScanRequest, world: &World<'_>) -> Result<Plan, Refusal> {
+        self.expect_idle()?;
+        let workflow = super::fields::find(world.workflows, &request.workflow)?;
+        let fields = super::fields::check(workflow, &request.fields)?;
+        let Some(recipient) = world.recipient else {
+            return Err(no_key());
+        };
+        let job = Job {
+            about: About::Fields(fields.clone()),
+            workflow: workflow.id.clone(),
+            workflow_version: workflow.version,
+            tenant: Some(recipient.tenant.clone()),
+            time: world.time,
+            pages: Vec::new(),
+            next_object: 1,
+            settings: None,
+            finish_at_end: request.finish_at_end,
+        };
+        let new = NewJob {
+            intent: Intent {
+                version: 1,
+                job: fresh.to_string(),
+                workflow: workflow.id.clone(),
+                workflow_version: workflow.version,
+                fields,
+                member: None,
+                scanned_at: world.time,
+            },
+            workflow_name: workflow.name.clone(),
+        };
+        Ok(Plan::New(fresh, Box::new(job), Box::new(new), request))
+    }
+
+    fn begin(&mut self, token: Token, plan: Plan, settings: ScanSettings, recipient: Recipient) {
+        let (job, new, held) = match plan {
+            Plan::New(id, mut job, new, _) => {
+                job.settings = Some(settings);
+                (id, Some(new), Some(job))
+            }
+            Plan::More(id, _) => {
+                if let Some(job) = self.jobs.get_mut(&id) {
+                    job.settings = Some(settings);
+                }
+                (id, None, None)
+            }
+        };
+        self.lane = Lane::Opening {
+            token,
+            job,
+            new: held,
+        };
+        self.scan(Scan::Begin {
+            job,
+            new,
+            recipient,
+            settings,
+        });
+    }
+
+    fn edit(
+        &mut self,
+        token: Token,
+        id: JobId,
+        edit: Edit,
+        world: &World<'_>,
+    ) -> Result<(), Refusal> {
+        if let Lane::Feeding { job, stop } = &mut self.lane
+            && *job == id
+        {
+            match edit {
+                Edit::Stop => {
+                    *stop = stop.or(Some(Stop::Asked));
+                    self.reply(token, Ok(Reply::Done));
+                    return Ok(());
+                }
+                Edit::Discard if !matches!(stop, Some(Stop::Discard(_))) => {
+                    *stop = Some(Stop::Discard(token));
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+        self.expect_idle()?;
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return Ok(());
+        };
+        match edit {
+            Edit::AddMore => return self.add_more(token, id),
+            Edit::Reorder { pages } => job.reorder(&pages)?,
+            Edit::Rotate { page, degrees } => job.rotate(page, degrees)?,
+            Edit::Delete { page } => {
+                let index = job.index(page)?;
+                let object = job.pages.get(index).map_or(0, |page| page.object);
+                self.lane = Lane::Voiding {
+                    job: id,
+                    token,
+                    index,
+                };
+                self.scan(Scan::Void { job: id, object });
+                return Ok(());
+            }
+            Edit::Stop => {}
+            Edit::Finish => return self.finish(Some(token), id, world),
+            Edit::Discard => {
+                self.close(id, token);
+                return Ok(());
+            }
+        }
+        self.reply(token, Ok(Reply::Done));
+        Ok(())
+    }
+
+    fn add_more(&mut self, token: Token, id: JobId) -> Result<(), Refusal> {
+        let Some(job) = self.jobs.get(&id) else {
+            return Ok(());
+        };
+        if job.pages.len() >= PAGES_MAX as usize {
+            let message = format!("a job has at most {PAGES_MAX} pages; finish this one");
+            return Err(invalid(message));
+        }
+        let request = job.as_before();
+        self.lane = Lane::Looking {
+            token,
+            plan: Plan::More(id, request),
+        };
+        self.scan(Scan::Look);
+        Ok(())
+    }
+
+    fn finish(
+        &mut self,
+        token: Option<Token>,
+        id: JobId,
+        world: &World<'_>,
+    ) -> Result<(), Refusal> {
+        let Some(job) = self.jobs.get(&id) else {
+            return Ok(());
+        };
+        let plan = job.manifest(id, world)?;
+        self.lane = Lane::Sealing { job: id, token };
+        self.scan(Scan::Seal(Box::new(plan)));
+        Ok(())
+    }
+
+    fn close(&mut self, job: JobId, token: Token) {
+        self.lane = Lane::Closing { job, token };
+        self.scan(Scan::Close { job });
+    }
+
+    fn page_saved(&mut self, id: JobId, page: Page, bytes: u64, stop: Option<Stop>) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        job.pages.push(page);
+        job.next_object = page.object.saturating_add(1);
+        let count = u32::try_from(job.pages.len()).unwrap_or(u32::MAX);
+        let object = job.next_object;
+        self.tell(id, JobEvent::PageSaved { page: count, bytes });
+        self.out.push_back(Action::PageSaved(id));
+        // The limit comes before the sheet: no page is fed that could not be kept.
+        let stop = stop.or_else(|| (count >= PAGES_MAX).then_some(Stop::Limit));
+        match stop {
+            None => {
+                self.lane = Lane::Feeding {
+                    job: id,
+                    stop: None,
+                };
+                self.scan(Scan::NextPage { object });
+            }
+            Some(stop) => {
+                self.lane = Lane::Halting { job: id, stop };
+                self.scan(Scan::Halt);
+            }
+        }
+    }
+
+    fn stack_end(&mut self, id: JobId, stop: Option<Stop>, world: &World<'_>) {
+        if let Some(Stop::Discard(token)) = stop {
+            return self.close(id, token);
+        }
+        self.tell(id, JobEvent::StackEnd);
+        let finish = self.jobs.get(&id).is_some_and(|job| job.finish_at_end);
+        if finish && let Err(refusal) = self.finish(None, id, world) {
+            let message = refusal.message;
+            self.tell(
+                id,
+                JobEvent::Paused {
+                    message,
+                    resumable: true,
+                },
+            );
+        }
+    }
+
+    fn pause(&mut self, id: JobId, stop: Option<Stop>, message: String, resumable: bool) {
+        if let Some(Stop::Discard(token)) = stop {
+            return self.close(id, token);
+        }
+        self.tell(id, JobEvent::Paused { message, resumable });
+    }
+
+    fn next_page(&self, job: JobId) -> u32 {
+        self.pages(job).unwrap_or(0).saturating_add(1)
+    }
+
+    fn expect_idle(&self) -> Result<(), Refusal> {
+        if self.is_idle() {
+            return Ok(());
+        }
+        Err(Refusal {
+            kind: RefusalKind::Busy,
+            message: "a job is being scanned; wait for it, or stop it".to_owned(),
+        })
+    }
+
+    fn scan(&mut self, scan: Scan) {
+        self.out.push_back(Action::Scan(scan));
+    }
+
+    fn tell(&mut self, job: JobId, event: JobEvent) {
+        self.out.push_back(Action::Tell(job, event));
+    }
+
+    fn reply(&mut self, token: Token, reply: Result<Reply, Refusal>) {
+        self.out.push_back(Action::Reply(token, reply));
+    }
+}
+
+impl Job {
+    fn recovered(draft: Draft) -> Self {
+        Self {
+            about: About::Intent {
+                lost: draft.intent_lost,
+            },
+            workflow: draft.workflow,
+            workflow_version: draft.workflow_version,
+            tenant: None,
+            time: DeviceTime {
+                unix_ms: draft.opened_at.as_millis(),
+                skew_ms: None,
+            },
+            next_object: draft.pages.last().map_or(1, |page| page.object + 1),
+            pages: draft.pages,
+            settings: None,
+            finish_at_end: false,
+        }
+    }
+
+    const fn needs_intent(&self) -> bool {
+        matches!(self.about, About::Intent { .. })
+    }
+
+    fn index(&self, page: u32) -> Result<usize, Refusal> {
+        let index = (page as usize).checked_sub(1);
+        index
+            .filter(|index| *index < self.pages.len())
+            .ok_or_else(|| {
+                invalid(format!(
+                    "there is no page {page}; the job has {}",
+                    self.pages.len()
+                ))
+            })
+    }
+
+    fn reorder(&mut self, order: &[u32]) -> Result<(), Refusal> {
+        let mut sorted = order.to_vec();
+        sorted.sort_unstable();
+        let count = u32::try_from(self.pages.len()).unwrap_or(u32::MAX);
+        if !sorted.into_iter().eq(1..=count) {
+            return Err(invalid(format!("name each page from 1 to {count} once")));
+        }
+        let pages = order.iter().map(|page| self.index(*page));
+        let indices = pages.collect::<Result<Vec<_>, _>>()?;
+        let reordered = indices
+            .iter()
+            .filter_map(|index| self.pages.get(*index).copied());
+        self.pages = reordered.collect();
+        Ok(())
+    }
+
+    fn rotate(&mut self, page: u32, degrees: u16) -> Result<(), Refusal> {
+        if !matches!(degrees, 90 | 180 | 270) {
+            return Err(invalid("a page turns by 90, 180 or 270 degrees".to_owned()));
+        }
+        let index = self.index(page)?;
+        if let Some(page) = self.pages.get_mut(index) {
+            page.rotation = (page.rotation + degrees) % 360;
+        }
+        Ok(())
+    }
+
+    /// A request for more pages like those there are.
+    fn as_before(&self) -> ScanRequest {
+        match &self.settings {
+            Some(settings) => rules::request(settings),
+            None => ScanRequest {
+                duplex: Some(self.pages.iter().any(|page| page.side == Side::Back)),
+                resolution_dpi: self.pages.last().map(|page| page.dpi),
+                ..ScanRequest::default()
+            },
+        }
+    }
+
+    fn manifest(&self, id: JobId, world: &World<'_>) -> Result<ManifestPlan, Refusal> {
+        let recipient = world.recipient.ok_or_else(no_key)?;
+        if self
+            .tenant
+            .as_ref()
+            .is_some_and(|tenant| *tenant != recipient.tenant)
+        {
+            return Err(invalid(
+                "the job belongs to another tenant; discard it and scan again".to_owned(),
+            ));
+        }
+        if self.pages.is_empty() {
+            return Err(invalid(
+                "the job has no page yet; add some, or discard it".to_owned(),
+            ));
+        }
+        let (fields, intent) = match &self.about {
+            About::Fields(fields) => (fields.clone(), None),
+            About::Intent { lost: false } => (BTreeMap::new(), Some(INTENT_OBJECT)),
+            About::Intent { lost: true } => {
+                return Err(invalid(
+                    "what was entered for this job cannot be read any more; discard it and scan \
+                     it again"
+                        .to_owned(),
+                ));
+            }
+        };
+        Ok(ManifestPlan {
+            job: id,
+            workflow: self.workflow.clone(),
+            workflow_version: self.workflow_version,
+            fields,
+            intent,
+            scanned_at: self.time,
+            pages: self.pages.clone(),
+            recipient: recipient.clone(),
+        })
+    }
+}
+
+/// What is told of a draft found at start-up.
+fn offer(draft: &Draft) -> JobEvent {
+    let pages = draft.pages.len();
+    let mut message = format!("this job was cut off; {pages} pages are safe");
+    if draft.damaged > 0 {
+        message.push_str(&format!(", {} cannot be read any more", draft.damaged));
+    }
+    message.push_str("; add the rest, finish or discard it");
+    JobEvent::Paused {
+        message,
+        resumable: true,
+    }
+}
+
+fn no_key() -> Refusal {
+    Refusal {
+        kind: RefusalKind::Unreachable,
+        message: "the cloud has not yet told this device to whom to seal; try again when it is \
+                  reachable"
+            .to_owned(),
+    }
+}
+
+fn scanner(message: String) -> Refusal {
+    Refusal {
+        kind: RefusalKind::Scanner,
+        message,
+    }
+}
+
+fn internal(message: String) -> Refusal {
+    Refusal {
+        kind: RefusalKind::Internal,
+        message,
+    }
+}

@@ -1,0 +1,221 @@
+//! Which settings a scan uses, and what a person reads when it stops.
+
+use scantrip_cloud_client::wire::ScanRules;
+use scantrip_hal::scanner::{
+    ColorMode, DocumentFormat, InputSource, MediaSize, ScanSettings, ScannerCapabilities,
+    ScannerErrorKind, SourceCapabilities,
+};
+
+use crate::api::{Refusal, ScanRequest};
+use crate::engine::fields::invalid;
+
+/// Unless workflow or person say otherwise: readable by people and by text recognition.
+const RESOLUTION_DPI: u16 = 300;
+
+/// The settings: what the person asked for, else what the workflow says, else what the scanner has;
+/// always within what the workflow allows and the scanner can do.
+pub(super) fn settings(
+    rules: Option<&ScanRules>,
+    request: &ScanRequest,
+    can: &ScannerCapabilities,
+) -> Result<ScanSettings, Refusal> {
+    let any = ScanRules::default();
+    let rules = rules.unwrap_or(&any);
+    let source = source(rules, request, can)?;
+    let abilities = abilities(can, source);
+    let Some(abilities) = abilities else {
+        let message = match source {
+            InputSource::Adf => "this device has no feeder; use the source `platen`",
+            InputSource::Platen => "this device has no glass; use the source `adf`",
+        };
+        return Err(invalid(message.to_owned()));
+    };
+    let duplex = match source {
+        InputSource::Platen => false,
+        InputSource::Adf => request.duplex.or(rules.duplex).unwrap_or(false),
+    };
+    if duplex && !can.adf_duplex {
+        return Err(invalid(
+            "this device's feeder takes one side only".to_owned(),
+        ));
+    }
+    let media = MediaSize::A4;
+    Ok(ScanSettings {
+        source,
+        duplex,
+        color_mode: color_mode(rules, request, abilities)?,
+        resolution_dpi: resolution(rules, request, abilities)?,
+        media: MediaSize {
+            width: media.width.min(abilities.max.width),
+            height: media.height.min(abilities.max.height),
+        },
+        format: match abilities.formats.contains(&DocumentFormat::Jpeg) {
+            true => DocumentFormat::Jpeg,
+            false => abilities
+                .formats
+                .first()
+                .copied()
+                .unwrap_or(DocumentFormat::Jpeg),
+        },
+    })
+}
+
+/// The request that leads to the same settings again.
+pub(super) fn request(settings: &ScanSettings) -> ScanRequest {
+    ScanRequest {
+        source: Some(source_name(settings.source).to_owned()),
+        duplex: Some(settings.duplex),
+        color_mode: Some(color_name(settings.color_mode).to_owned()),
+        resolution_dpi: Some(settings.resolution_dpi),
+        ..ScanRequest::default()
+    }
+}
+
+/// What to do about a scanner that stopped before page `next` was whole.
+#[must_use]
+pub fn fault(kind: ScannerErrorKind, message: &str, next: u32) -> String {
+    let back = format!("put page {next} and what follows back into the feeder and go on");
+    match kind {
+        ScannerErrorKind::FeederEmpty if next == 1 => {
+            "there is no paper in the feeder; load the stack and go on".to_owned()
+        }
+        ScannerErrorKind::FeederEmpty => format!(
+            "there is no more paper in the feeder; load from page {next} on and go on, or finish"
+        ),
+        ScannerErrorKind::PaperJam => format!("the paper is stuck; take it out, then {back}"),
+        ScannerErrorKind::DoubleFeed => {
+            format!("two sheets went in at once; separate them, then {back}")
+        }
+        ScannerErrorKind::CoverOpen => format!("the cover is open; close it, then {back}"),
+        ScannerErrorKind::Busy => {
+            format!("another job holds the scanner; when it is through, {back}")
+        }
+        ScannerErrorKind::Truncated => {
+            format!("the scanner gave page {next} only in part ({message}); {back}")
+        }
+        ScannerErrorKind::Cancelled => format!("stopped at the device; {back}"),
+        ScannerErrorKind::SinkRefused => format!("page {next} could not be taken; {back}"),
+        _ => format!("the scanner stopped at page {next}: {message}; {back}"),
+    }
+}
+
+fn source(
+    rules: &ScanRules,
+    request: &ScanRequest,
+    can: &ScannerCapabilities,
+) -> Result<InputSource, Refusal> {
+    let name = match (&request.source, rules.sources.first()) {
+        (Some(name), _) => {
+            allowed(&rules.sources, name, "source")?;
+            name
+        }
+        (None, Some(name)) => name,
+        (None, None) if can.adf.is_some() => "adf",
+        (None, None) => "platen",
+    };
+    match name {
+        "adf" => Ok(InputSource::Adf),
+        "platen" => Ok(InputSource::Platen),
+        other => Err(invalid(format!(
+            "there is no source `{other}`; use `adf` or `platen`"
+        ))),
+    }
+}
+
+fn color_mode(
+    rules: &ScanRules,
+    request: &ScanRequest,
+    can: &SourceCapabilities,
+) -> Result<ColorMode, Refusal> {
+    let name = match (&request.color_mode, rules.color_modes.first()) {
+        (Some(name), _) => {
+            allowed(&rules.color_modes, name, "colour mode")?;
+            name
+        }
+        (None, Some(name)) => name,
+        (None, None) => return Ok(can.color_modes.first().copied().unwrap_or(ColorMode::Rgb24)),
+    };
+    let all = [
+        ColorMode::Rgb24,
+        ColorMode::Grayscale8,
+        ColorMode::BlackAndWhite1,
+    ];
+    let Some(mode) = all.into_iter().find(|mode| color_name(*mode) == name) else {
+        let message = format!("there is no colour mode `{name}`; use `color`, `gray` or `bw`");
+        return Err(invalid(message));
+    };
+    if !can.color_modes.contains(&mode) {
+        return Err(invalid(format!("this device cannot scan in `{name}`")));
+    }
+    Ok(mode)
+}
+
+fn resolution(
+    rules: &ScanRules,
+    request: &ScanRequest,
+    can: &SourceCapabilities,
+) -> Result<u16, Refusal> {
+    let rule = &rules.resolutions_dpi;
+    let wanted = request.resolution_dpi.or_else(|| rule.first().copied());
+    if let (Some(asked), false) = (request.resolution_dpi, rule.is_empty())
+        && !rule.contains(&asked)
+    {
+        let list = list(rule);
+        return Err(invalid(format!(
+            "the workflow does not allow {asked} dpi; it allows {list}"
+        )));
+    }
+    let possible = &can.resolutions_dpi;
+    match wanted {
+        Some(wanted) if !possible.contains(&wanted) => {
+            let list = list(possible);
+            Err(invalid(format!(
+                "this device cannot scan at {wanted} dpi; it can do {list}"
+            )))
+        }
+        Some(wanted) => Ok(wanted),
+        // The nearest that the scanner has.
+        None => Ok(possible
+            .iter()
+            .copied()
+            .min_by_key(|dpi| dpi.abs_diff(RESOLUTION_DPI))
+            .unwrap_or(RESOLUTION_DPI)),
+    }
+}
+
+fn allowed(rule: &[String], name: &str, what: &str) -> Result<(), Refusal> {
+    if rule.is_empty() || rule.iter().any(|allowed| allowed == name) {
+        return Ok(());
+    }
+    let list = rule.join(", ");
+    Err(invalid(format!(
+        "the workflow does not allow the {what} `{name}`; it allows {list}"
+    )))
+}
+
+fn list(numbers: &[u16]) -> String {
+    let numbers: Vec<_> = numbers.iter().map(ToString::to_string).collect();
+    numbers.join(", ")
+}
+
+const fn abilities(can: &ScannerCapabilities, source: InputSource) -> Option<&SourceCapabilities> {
+    match source {
+        InputSource::Platen => can.platen.as_ref(),
+        InputSource::Adf => can.adf.as_ref(),
+    }
+}
+
+const fn source_name(source: InputSource) -> &'static str {
+    match source {
+        InputSource::Platen => "platen",
+        InputSource::Adf => "adf",
+    }
+}
+
+const fn color_name(mode: ColorMode) -> &'static str {
+    match mode {
+        ColorMode::Rgb24 => "color",
+        ColorMode::Grayscale8 => "gray",
+        ColorMode::BlackAndWhite1 => "bw",
+    }
+}

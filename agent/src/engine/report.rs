@@ -1,0 +1,215 @@
+//! Telemetry: how the device does, and its security settings.
+//!
+//! A report is a whole picture taken when it is sent, so one that could not be sent is not kept:
+//! the next one says more, and how many were dropped. The number only grows, over restarts too.
+
+use std::time::Duration;
+
+use scantrip_cloud_client::problem::Disposition;
+use scantrip_cloud_client::retry;
+use scantrip_hal::clock::Instant;
+
+use super::failure::Failure;
+use super::moment::Moment;
+use crate::store::ReportCursor;
+
+/// Health is told at least this often.
+const HEALTH_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// What the machine wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Take the picture and send it.
+    Send {
+        /// Its number.
+        sequence: u64,
+        /// Reports dropped before it.
+        dropped: u64,
+        /// Fingerprint of the settings that the cloud knows: only others are sent.
+        known_settings: Option<u64>,
+    },
+    /// Remember how far we are. Before the report is sent: no number is used twice.
+    Keep(ReportCursor),
+}
+
+/// The report machine. Call `handle_*`, then [`Machine::poll_action`] until it has nothing more.
+#[derive(Debug)]
+pub struct Machine {
+    enabled: bool,
+    every: Duration,
+    cursor: ReportCursor,
+    state: State,
+    known_settings: Option<u64>,
+    attempt: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The next report is due then.
+    Waiting(Instant),
+    /// The number is being remembered.
+    Numbered,
+    /// On its way; `again`: something changed meanwhile.
+    Sending { again: bool },
+}
+
+impl Machine {
+    /// The machine of an agent that remembers `cursor`; reads settings `every` so often.
+    #[must_use]
+    pub const fn new(enabled: bool, every: Duration, cursor: ReportCursor, now: &Moment) -> Self {
+        Self {
+            enabled,
+            every,
+            cursor,
+            state: State::Waiting(now.boot),
+            known_settings: None,
+            attempt: 0,
+        }
+    }
+
+    /// Something changed that the cloud shall know soon: a fault cleared, a new certificate.
+    pub fn handle_change(&mut self, now: &Moment) {
+        match &mut self.state {
+            State::Waiting(at) => *at = (*at).min(now.boot),
+            State::Numbered => {}
+            State::Sending { again } => *again = true,
+        }
+    }
+
+    /// A report was taken, or not. `settings`: fingerprint of the settings as they were read.
+    pub fn handle_sent(&mut self, now: &Moment, settings: u64, result: Result<(), Failure>) {
+        let again = matches!(self.state, State::Sending { again: true });
+        let wait = match result {
+            Ok(()) => {
+                self.attempt = 0;
+                self.cursor.dropped = 0;
+                self.known_settings = Some(settings);
+                if again {
+                    Duration::ZERO
+                } else {
+                    self.every.min(HEALTH_EVERY)
+                }
+            }
+            Err(failure) => {
+                log::warn!("report: {}", failure.message);
+                self.cursor.dropped = self.cursor.dropped.saturating_add(1);
+                let wait = retry::POLL.wait(self.attempt, now.random, failure.retry_after());
+                self.attempt = self.attempt.saturating_add(1);
+                match failure.disposition {
+                    Disposition::Retry { .. } => wait,
+                    _ => self.every.min(HEALTH_EVERY),
+                }
+            }
+        };
+        self.state = State::Waiting(now.after(wait));
+    }
+
+    /// Another device, or none: numbers begin anew.
+    pub fn handle_unenrolled(&mut self, now: &Moment) {
+        self.cursor = ReportCursor::default();
+        self.known_settings = None;
+        self.state = State::Waiting(now.boot);
+    }
+
+    /// What to do next; nothing unless the lane is `free` and the identity is good.
+    #[must_use]
+    pub fn poll_action(&mut self, now: &Moment, free: bool) -> Option<Action> {
+        match self.state {
+            State::Waiting(at) if self.enabled && free && at <= now.boot => {
+                self.cursor.sequence = self.cursor.sequence.saturating_add(1);
+                self.state = State::Numbered;
+                Some(Action::Keep(self.cursor))
+            }
+            State::Numbered => {
+                self.state = State::Sending { again: false };
+                Some(Action::Send {
+                    sequence: self.cursor.sequence,
+                    dropped: self.cursor.dropped,
+                    known_settings: self.known_settings,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// When to look again.
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Waiting(at) if self.enabled => Some(at),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn at(seconds: u64) -> Moment {
+        Moment {
+            boot: Instant::from_millis(seconds * 1000),
+            random: u64::MAX,
+            ..Moment::default()
+        }
+    }
+
+    fn machine() -> Machine {
+        let cursor = ReportCursor {
+            sequence: 7,
+            dropped: 1,
+        };
+        Machine::new(true, HOUR, cursor, &at(0))
+    }
+
+    fn expect_sent(machine: &mut Machine, seconds: u64, sequence: u64, dropped: u64) {
+        let keep = machine.poll_action(&at(seconds), true);
+        assert_eq!(keep, Some(Action::Keep(ReportCursor { sequence, dropped })));
+        let Some(Action::Send { sequence: sent, .. }) = machine.poll_action(&at(seconds), true)
+        else {
+            panic!("nothing was sent at {seconds} s");
+        };
+        assert_eq!(sent, sequence);
+        assert_eq!(machine.poll_action(&at(seconds), true), None);
+    }
+
+    #[test]
+    fn one_at_the_start_then_each_hour_with_numbers_that_go_on() {
+        let mut machine = machine();
+        expect_sent(&mut machine, 0, 8, 1);
+        machine.handle_sent(&at(1), 5, Ok(()));
+        assert_eq!(machine.poll_action(&at(3600), true), None);
+        assert_eq!(machine.poll_timeout(), Some(at(3601).boot));
+        expect_sent(&mut machine, 3601, 9, 0);
+    }
+
+    #[test]
+    fn one_that_is_lost_is_counted_and_followed_by_a_fresh_one() {
+        let mut machine = machine();
+        expect_sent(&mut machine, 0, 8, 1);
+        machine.handle_sent(&at(1), 5, Err(Failure::unreachable("no")));
+        assert_eq!(machine.poll_timeout(), Some(at(6).boot));
+        expect_sent(&mut machine, 6, 9, 2);
+    }
+
+    #[test]
+    fn a_change_is_told_at_once_and_never_forgotten() {
+        let mut machine = machine();
+        expect_sent(&mut machine, 0, 8, 1);
+        machine.handle_change(&at(1));
+        machine.handle_sent(&at(2), 5, Ok(()));
+        expect_sent(&mut machine, 2, 9, 0);
+        machine.handle_sent(&at(3), 5, Ok(()));
+        machine.handle_change(&at(10));
+        expect_sent(&mut machine, 10, 10, 0);
+    }
+
+    #[test]
+    fn nothing_is_sent_when_it_is_switched_off() {
+        let mut machine = Machine::new(false, HOUR, ReportCursor::default(), &at(0));
+        assert_eq!(machine.poll_action(&at(0), true), None);
+        assert_eq!(machine.poll_timeout(), None);
+    }
+}
