@@ -4,6 +4,8 @@
 //! lock. Exit codes: 0 done, 1 failed (standard error says why), 2 not a command.
 
 mod render;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsString;
 use std::io::Write as _;

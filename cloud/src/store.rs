@@ -3,7 +3,7 @@
 //! Every tenant's items lie in partitions that begin with `T#` and the tenant's id. An item has a
 //! clear version for conditions and a body that is opaque here (see [`crate::sealed_store`]).
 //! Writing happens in small transactions, all or nothing, durable when the call returns. Expired
-//! items are never returned, whether swept or not. One suite, [`conformance`], accepts the engines.
+//! items are never returned, whether swept or not. One suite, `conformance`, accepts the engines.
 
 #[cfg(test)]
 pub mod conformance;
