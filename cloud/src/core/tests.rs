@@ -1,6 +1,7 @@
 //! The core in memory with virtual time: what devices see, whatever is repeated, raced or cut off.
 
 mod commit;
+mod crash;
 mod enroll;
 mod isolation;
 mod poll;
