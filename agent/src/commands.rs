@@ -29,8 +29,9 @@ use scantrip_hal::backends::system::SystemClock;
 use scantrip_hal::clock::Clock;
 
 use crate::logging;
+use crate::runtime::Mode;
 use access::Access;
-use args::{Cli, Command, ConfigCommand};
+use args::{Cli, Command, ConfigCommand, JobsCommand};
 pub use exit::Exit;
 use failure::Failure;
 use output::Output;
@@ -61,6 +62,9 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     world.carry_out(&cli).into()
 }
 
+/// Reaches the agent, or starts one for what the mode says.
+type Open = fn(&Config, &Arc<dyn Clock>, Mode) -> Result<Access, Failure>;
+
 /// What a command works with; a test brings its own.
 struct World<'a> {
     /// Where answers go.
@@ -70,7 +74,7 @@ struct World<'a> {
     /// Time for rates and ages.
     clock: Arc<dyn Clock>,
     /// Reaches the agent.
-    open: fn(&Config, &Arc<dyn Clock>) -> Result<Access, Failure>,
+    open: Open,
     /// From now on, Ctrl-C sets this flag instead of ending the process.
     interrupted: fn() -> Arc<AtomicBool>,
 }
@@ -104,7 +108,7 @@ impl World<'_> {
         if matches!(cli.command, Command::Run) {
             return run::run(self, &config);
         }
-        let access = (self.open)(&config, &self.clock)?;
+        let access = (self.open)(&config, &self.clock, mode(&cli.command))?;
         match &cli.command {
             Command::Enroll(options) => enroll::enroll(self, &access, options),
             Command::Unenroll { yes } => enroll::unenroll(self, &access, *yes),
@@ -116,6 +120,20 @@ impl World<'_> {
             Command::Settings => view::settings(self, &access),
             Command::Run | Command::Config(_) => Ok(()),
         }
+    }
+}
+
+/// What an agent in this process is started for: a command that only looks must not wait for the
+/// network, nor send what waits.
+const fn mode(command: &Command) -> Mode {
+    match command {
+        Command::Status
+        | Command::Workflows
+        | Command::Settings
+        | Command::Jobs {
+            command: None | Some(JobsCommand::Show(_)),
+        } => Mode::Look,
+        _ => Mode::Errand,
     }
 }
 

@@ -8,8 +8,10 @@ use scantrip_hal::clock::Clock;
 use super::Exit;
 use super::failure::Failure;
 use crate::api::Service;
+use crate::compose;
 use crate::local_api::client::RemoteService;
 use crate::local_api::{AgentLock, LockError};
+use crate::runtime::{Handle, Mode, Runtime};
 
 /// An agent that can be asked.
 pub(crate) struct Access {
@@ -17,17 +19,21 @@ pub(crate) struct Access {
     pub(crate) service: Arc<dyn Service>,
     /// Whether it runs in another process and goes on after this command.
     pub(crate) remote: bool,
-    /// Held while the agent runs in this process.
-    pub(crate) lock: Option<AgentLock>,
+    /// Held while the agent runs in this process; let go of after it has stopped.
+    pub(crate) _lock: Option<AgentLock>,
 }
 
 /// Reaches the running agent, or starts one in this process.
-pub(crate) fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Access, Failure> {
+pub(crate) fn open(config: &Config, clock: &Arc<dyn Clock>, mode: Mode) -> Result<Access, Failure> {
     if let Some(remote) = connect(config, clock)? {
         return Ok(remote);
     }
     match AgentLock::take(&config.paths.state) {
-        Ok(lock) => start(config, lock),
+        Ok(lock) => Ok(Access {
+            service: Arc::new(start(config, mode)?),
+            remote: false,
+            _lock: Some(lock),
+        }),
         // Between lock and socket of an agent that starts or ends there is a moment.
         Err(LockError::Held { .. }) => connect(config, clock)?.ok_or_else(|| {
             let message = format!(
@@ -42,9 +48,9 @@ pub(crate) fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Access, Fa
     }
 }
 
-/// Starts the agent in this process.
-pub(crate) fn start(_config: &Config, _lock: AgentLock) -> Result<Access, Failure> {
-    Err(Failure::new(Exit::Internal, "the engine is not linked yet"))
+/// Starts the agent in this process, which owns the state.
+pub(crate) fn start(config: &Config, mode: Mode) -> Result<Handle, Failure> {
+    Ok(Runtime::start(compose::parts(config)?, mode)?)
 }
 
 fn connect(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<Access>, Failure> {
@@ -53,7 +59,7 @@ fn connect(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<Access>, Fa
         Ok(Some(remote)) => Ok(Some(Access {
             service: Arc::new(remote),
             remote: true,
-            lock: None,
+            _lock: None,
         })),
         Ok(None) => Ok(None),
         Err(error) => {

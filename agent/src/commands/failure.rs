@@ -6,7 +6,9 @@ use scantrip_config::ConfigError;
 
 use super::exit::Exit;
 use crate::api::{Refusal, Reply};
+use crate::engine::failure::chain;
 use crate::local_api::{LockError, ServeError};
+use crate::runtime::StartError;
 
 /// An exit code and a message: what failed, why, and what to do.
 #[derive(Debug)]
@@ -68,42 +70,18 @@ impl From<LockError> for Failure {
     }
 }
 
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        let exit = match error {
+            StartError::Device(_) | StartError::Fault(_) => Exit::Config,
+            _ => Exit::Internal,
+        };
+        Self::caused(exit, &error)
+    }
+}
+
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
         Self::caused(Exit::Config, &error)
-    }
-}
-
-/// An error with its causes in one line, each told once.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = error.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("cannot read the page")]
-    struct Outer(#[source] Middle);
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("disk: {0}")]
-    struct Middle(#[source] std::io::Error);
-
-    #[test]
-    fn chain_tells_each_cause_once() {
-        let error = Outer(Middle(std::io::Error::other("gone")));
-        assert_eq!(chain(&error), "cannot read the page: disk: gone");
     }
 }

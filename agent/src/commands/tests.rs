@@ -113,11 +113,11 @@ thread_local! {
     static INTERRUPTED: AtomicBool = const { AtomicBool::new(false) };
 }
 
-fn open_script(_: &Config, _: &Arc<dyn Clock>) -> Result<Access, Failure> {
+fn open_script(_: &Config, _: &Arc<dyn Clock>, _: Mode) -> Result<Access, Failure> {
     Ok(Access {
         service: SCRIPT.with(|script| Arc::clone(script.get().unwrap())) as _,
         remote: true,
-        lock: None,
+        _lock: None,
     })
 }
 
