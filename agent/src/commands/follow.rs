@@ -93,12 +93,15 @@ impl<'a> Follow<'a> {
         }
     }
 
-    /// Passes over what has happened so far. A draft of an earlier run has no events.
-    pub(crate) fn skip_past(&mut self, world: &World<'_>) {
+    /// Passes over what has happened so far, but for the last `keep` events. A draft of an earlier
+    /// run has none.
+    pub(crate) fn skip_past(&mut self, world: &World<'_>, keep: usize) {
         let past = self.access.service.events(&self.job, 0, Duration::ZERO);
-        for event in past.unwrap_or_default() {
-            let _shown = self.progress.handle(&event, world.clock.boot());
-            self.next += 1;
+        let past = past.unwrap_or_default();
+        self.next = past.len().saturating_sub(keep);
+        for event in past.iter().take(self.next) {
+            let _shown = self.progress.handle(event, world.clock.boot());
+            self.note(event);
         }
     }
 
@@ -167,28 +170,17 @@ impl<'a> Follow<'a> {
         event: &JobEvent,
         goal: Goal,
     ) -> Result<Step, Failure> {
+        self.note(event);
         match event {
-            JobEvent::Feeding => self.stage = Stage::Feeding,
-            JobEvent::PageSaved { .. } => {}
             JobEvent::Paused { resumable, .. } => return self.paused(world, *resumable),
-            JobEvent::StackEnd => {
-                self.stage = Stage::Open;
-                match goal {
-                    Goal::StackEnd => return Ok(Step::Over("draft")),
-                    Goal::Finished => self.finish_due = true,
-                    Goal::Sent | Goal::Delivered => {}
-                }
-            }
-            JobEvent::Saved { .. } => {
-                self.stage = Stage::Saved;
-                self.finish_due = false;
-            }
-            JobEvent::Sending { .. } => self.waiting = false,
-            JobEvent::Waiting { .. } => self.waiting = true,
-            JobEvent::Received { .. } => {
-                self.stage = Stage::Received;
-                self.waiting = false;
-            }
+            JobEvent::StackEnd if goal == Goal::StackEnd => return Ok(Step::Over("draft")),
+            JobEvent::StackEnd => self.finish_due = goal == Goal::Finished,
+            JobEvent::Saved { .. } => self.finish_due = false,
+            JobEvent::Feeding
+            | JobEvent::PageSaved { .. }
+            | JobEvent::Sending { .. }
+            | JobEvent::Waiting { .. }
+            | JobEvent::Received { .. } => {}
             JobEvent::Delivered { .. } => return Ok(Step::Over("delivered")),
             JobEvent::Discarded => return Ok(Step::Over("discarded")),
             JobEvent::Failed { message } => {
@@ -196,6 +188,18 @@ impl<'a> Follow<'a> {
             }
         }
         Ok(Step::GoOn)
+    }
+
+    /// Remembers how far the job is.
+    const fn note(&mut self, event: &JobEvent) {
+        self.waiting = matches!(event, JobEvent::Waiting { .. });
+        match event {
+            JobEvent::Feeding => self.stage = Stage::Feeding,
+            JobEvent::Paused { .. } | JobEvent::StackEnd => self.stage = Stage::Open,
+            JobEvent::Saved { .. } => self.stage = Stage::Saved,
+            JobEvent::Received { .. } => self.stage = Stage::Received,
+            _ => {}
+        }
     }
 
     /// Whether the rest can happen without the person who waits.
@@ -237,7 +241,6 @@ impl<'a> Follow<'a> {
 
     /// Feeding stopped early: a person who is there decides, else the job waits.
     fn paused(&mut self, world: &mut World<'_>, resumable: bool) -> Result<Step, Failure> {
-        self.stage = Stage::Open;
         let asked = !self.stop_asked && world.person.is_there() && !world.output.is_json();
         if asked {
             let go_on = if resumable { "[Enter] go on   " } else { "" };

@@ -1,5 +1,7 @@
 //! `jobs`: the list, and decisions about one job.
 
+use std::sync::Arc;
+
 use super::access::Access;
 use super::args::{JobName, JobsCommand};
 use super::failure::Failure;
@@ -27,7 +29,9 @@ pub(crate) fn jobs(
         }
         Some(JobsCommand::Wait(name)) => {
             let job = find(&list, name)?.job.clone();
-            let follow = Follow::new(access, job, (world.interrupted)());
+            // Ctrl-C ends the wait, as it ends any command; it is not for the feeder.
+            let mut follow = Follow::new(access, job, Arc::default());
+            follow.skip_past(world, 1);
             follow.to(world, Goal::Delivered)
         }
         Some(JobsCommand::Finish(name)) => {
@@ -83,7 +87,7 @@ fn edit(
     goal: Goal,
 ) -> Result<(), Failure> {
     let mut follow = Follow::new(access, job.job.clone(), (world.interrupted)());
-    follow.skip_past(world);
+    follow.skip_past(world, 0);
     call(access, job, edit)?;
     follow.to(world, goal)
 }

@@ -91,7 +91,9 @@ impl<'a> Output<'a> {
         match shown {
             Shown::Line(text) => self.line(text),
             Shown::Live { text, .. } if self.terminal && !self.json => {
-                self.write(&format!("\r{text}\x1b[K"));
+                // A longer line would be broken and could not be rewritten.
+                let fitting: String = text.chars().take(columns() - 1).collect();
+                self.write(&format!("\r{fitting}\x1b[K"));
                 self.live = true;
             }
             Shown::Live { text, milestone } => {
@@ -135,6 +137,13 @@ impl<'a> Output<'a> {
         let written = self.out.write_all(text.as_bytes());
         let _unread = written.and_then(|()| self.out.flush());
     }
+}
+
+/// Width of the terminal; at least 20, and 80 where there is none.
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout());
+    let columns = size.map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { 80 } else { columns.max(20) }
 }
 
 #[cfg(test)]

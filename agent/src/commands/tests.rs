@@ -304,7 +304,9 @@ fn scan_without_the_cloud_is_saved_and_done() {
 
 #[test]
 fn waiting_for_a_delivery_never_gives_up() {
-    let mut events = vec![vec![JobEvent::Saved { pages: 1 }, waiting()]];
+    // A pause of the past is over: something has followed.
+    let past = vec![page(1), paused(true), JobEvent::Saved { pages: 1 }];
+    let mut events = vec![past, vec![waiting()]];
     events.extend(vec![vec![]; 1000]);
     events.push(vec![received(), delivered()]);
     let ran = Case {
