@@ -9,7 +9,6 @@ use scantrip_hal::backends;
 use scantrip_hal::backends::folder_disk::FolderDisk;
 use scantrip_hal::backends::key_file::KeyFile;
 use scantrip_hal::backends::system::{SystemClock, SystemEntropy};
-use scantrip_hal::disk::Disk;
 
 use crate::drivers::network::NetworkSettings;
 use crate::engine::session;
@@ -36,8 +35,8 @@ pub fn parts(config: &Config) -> Result<Parts, StartError> {
     let key_file = KeyFile::open(&keys.join(KEY_FILE), Box::new(SystemEntropy::new()))
         .map_err(|error| folder(keys, error.into()))?;
     let mfp = backends::open(&config.device.backend, config.device.options.clone())?;
-    Ok(Parts {
-        disk: with_faults(Arc::new(disk))?,
+    let parts = Parts {
+        disk: Arc::new(disk),
         keys: Arc::new(key_file),
         clock: Arc::new(SystemClock::new()),
         entropy: Box::new(SystemEntropy::new()),
@@ -57,7 +56,10 @@ pub fn parts(config: &Config) -> Result<Parts, StartError> {
         settings_every: Duration::from_secs(
             u64::from(config.telemetry.settings_interval_hours) * 3600,
         ),
-    })
+    };
+    #[cfg(feature = "fault")]
+    let parts = crate::fault::wrap(parts)?;
+    Ok(parts)
 }
 
 fn network(config: &Config) -> NetworkSettings {
@@ -71,27 +73,4 @@ fn network(config: &Config) -> NetworkSettings {
         },
         proxy: cloud.proxy.as_ref().map(ToString::to_string),
     }
-}
-
-/// For tests: the process ends as by a power cut at the operation on the disk that
-/// `SCANTRIP_FAULT=kill-at-op=N` names.
-#[cfg(feature = "fault")]
-fn with_faults(disk: Arc<dyn Disk>) -> Result<Arc<dyn Disk>, StartError> {
-    use scantrip_hal::fault::{DiskFault, FaultDisk, FaultPlan, power_cut};
-
-    let Ok(wanted) = std::env::var("SCANTRIP_FAULT") else {
-        return Ok(disk);
-    };
-    let operation = wanted
-        .strip_prefix("kill-at-op=")
-        .and_then(|number| number.parse().ok())
-        .ok_or(StartError::Fault(wanted))?;
-    let plan = FaultPlan::at(operation, DiskFault::Before(power_cut));
-    Ok(Arc::new(FaultDisk::new(disk, plan)))
-}
-
-#[cfg(not(feature = "fault"))]
-#[expect(clippy::unnecessary_wraps, reason = "with the feature it can fail")]
-fn with_faults(disk: Arc<dyn Disk>) -> Result<Arc<dyn Disk>, StartError> {
-    Ok(disk)
 }

@@ -6,6 +6,8 @@ mod commands;
 pub mod compose;
 pub mod drivers;
 pub mod engine;
+#[cfg(feature = "fault")]
+mod fault;
 pub mod job_id;
 pub mod journal;
 pub mod local_api;

@@ -171,6 +171,7 @@ async fn handle(
     log::debug!("{name} {}", answer.status().as_u16());
     #[cfg(feature = "fault")]
     if crate::fault::loses_answer(name) {
+        log::warn!("lost the answer to {name} on purpose");
         return Err(Lost);
     }
     Ok(answer.map(|body| Full::new(Bytes::from(body))))

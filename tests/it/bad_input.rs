@@ -63,13 +63,13 @@ fn a_clock_three_years_behind_still_enrols_and_delivers() {
     let world = World::new();
     world.load(2, "");
     let code = world.stage.enrollment_code().expect("a code");
-    let clock = program::clock_off_by("-1095d").expect("faketime");
+    let clock = ("SCANTRIP_FAULT", "clock=-94608000");
     let mut enroll = world.stage.agent();
-    enroll.arg("enroll").envs(clock.clone());
+    enroll.arg("enroll").envs([clock]);
     check(&finish(&mut enroll, &code), 0, &[]);
     let mut scan = world.stage.agent();
     scan.args(["scan", "--workflow", "Invoices", "--field", "customer=Old"])
-        .envs(clock);
+        .envs([clock]);
     check(&finish(&mut scan, ""), 0, &[]);
     world.expect_one_document();
 }
@@ -79,10 +79,40 @@ fn a_clock_three_years_ahead_is_named_with_what_to_do() {
     let world = World::new();
     world.load(1, "");
     let code = world.stage.enrollment_code().expect("a code");
-    let clock = program::clock_off_by("+1095d").expect("faketime");
     let mut enroll = world.stage.agent();
-    enroll.arg("enroll").envs(clock);
+    enroll
+        .arg("enroll")
+        .envs([("SCANTRIP_FAULT", "clock=94608000")]);
     check(&finish(&mut enroll, &code), 5, &["clock"]);
+    check(&world.agent_with_input(&["enroll"], &code), 0, &[]);
+}
+
+#[test]
+fn a_disk_that_fills_while_feeding_keeps_the_pages_saved_so_far() {
+    let world = World::enrolled(1);
+    check(&world.scan("First"), 0, &[]);
+    world.feed_padded_page(40, 4_000_000);
+    world.configure_more("[spool]\nfree_bytes_min = 0");
+    let mut scan = world.stage.agent();
+    scan.args([
+        "scan",
+        "--workflow",
+        "Invoices",
+        "--field",
+        "customer=Filled",
+    ]);
+    // 64 MiB are reserved before paper moves; the disk fills some pages after that.
+    scan.envs([("SCANTRIP_FAULT", "full-after=75000000")]);
+    let output = finish(&mut scan, "");
+    check(&output, 6, &["full", "Put page"]);
+    let saved = world.jobs()[0]["pages"].as_u64().expect("a number");
+    assert!(saved > 3 && saved < 40, "{saved} pages");
+    let job = world.jobs()[0]["job"].as_str().expect("a job").to_owned();
+    check(&world.agent(&["jobs", "finish", &job]), 0, &[]);
+    check(&world.agent(&["jobs", "wait", &job]), 0, &[]);
+    let filled = world.folder().join("out/Filled 0002.pdf");
+    let images = scantrip_tests::document::jpeg_streams(&filled).expect("a PDF");
+    assert_eq!(images.len() as u64, saved);
 }
 
 #[test]
@@ -154,11 +184,8 @@ fn a_page_of_no_bytes_and_a_truncated_page_are_scanned_again() {
 #[test]
 fn a_full_spool_refuses_the_job_before_paper_moves() {
     let world = World::enrolled(2);
-    let config = world.folder().join("scantrip.toml");
-    let text = std::fs::read_to_string(&config).expect("a configuration");
-    let huge = format!("{text}\n[spool]\nfree_bytes_min = 1_000_000_000_000_000\n");
     check(&world.agent(&["sync"]), 0, &[]);
-    write(&config, &huge).expect("a configuration");
+    world.configure_more("[spool]\nfree_bytes_min = 1_000_000_000_000_000");
     check(&world.scan("Full"), 7, &["free"]);
     assert!(
         !world.folder().join("pages/0001.jpg").exists(),

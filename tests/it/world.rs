@@ -19,7 +19,7 @@ type = "text"
 required = true
 
 [scan]
-resolutions_dpi = [75]
+resolutions_dpi = [75, 600]
 duplex = false
 
 [[steps]]
@@ -72,13 +72,41 @@ impl World {
         let control = self.folder.path().join("printer.txt");
         let options = format!(
             "seed = \"1\"\nsheets = \"{sheets}\"\nduplex_content = \"false\"\nfaults = \"{faults}\"\n\
-             record = \"{}\"\ncontrol = \"{}\"",
+             dpi = \"600\"\nrecord = \"{}\"\ncontrol = \"{}\"",
             pages.display(),
             control.display()
         );
         self.stage
             .configure_agent(&options)
             .expect("a configuration");
+    }
+
+    /// Feeds the first page that was fed again and again, padded to `bytes` by application
+    /// segments, which every reader of JPEG skips.
+    pub(crate) fn feed_padded_page(&self, sheets: u32, bytes: usize) {
+        let page = std::fs::read(self.folder().join("pages/0001.jpg")).expect("a page");
+        let (start, rest) = page.split_at(2);
+        let mut padded = start.to_vec();
+        while padded.len() + rest.len() < bytes {
+            padded.extend([0xFF, 0xEF, 0xFF, 0xFF]);
+            padded.resize(padded.len() + 0xFFFD, b'.');
+        }
+        padded.extend(rest);
+        let images = self.folder().join("images");
+        std::fs::create_dir_all(&images).expect("a folder");
+        #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+        std::fs::write(images.join("1.jpg"), padded).expect("a file");
+        let options = format!("sheets = \"{sheets}\"\nimages = \"{}\"", images.display());
+        self.stage
+            .configure_agent(&options)
+            .expect("a configuration");
+    }
+
+    /// Adds lines to the agent's configuration.
+    pub(crate) fn configure_more(&self, lines: &str) {
+        let file = self.folder.path().join("scantrip.toml");
+        let text = std::fs::read_to_string(&file).expect("a configuration");
+        scantrip_tests::stage::write(&file, &format!("{text}\n{lines}\n")).expect("a file");
     }
 
     /// Enrols the MFP with a fresh code.

@@ -174,6 +174,17 @@ impl Drop for Running {
     }
 }
 
+/// Waits for another process to bring `condition` about; panics after a minute without it.
+pub fn until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..6000 {
+        if condition() {
+            return;
+        }
+        rest();
+    }
+    panic!("it has not come about that {what}");
+}
+
 /// Environment variables that set a program's clock off, for example by `-390d`; its intervals
 /// stay true. Debian's `faketime` does it.
 ///
