@@ -938,3 +938,6 @@ fn internal(message: String) -> Refusal {
         message,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -518,3 +518,6 @@ fn retry_renewal(identity: &Identity, now: &Moment, tries: u32) -> Duration {
         _ => soon,
     }
 }
+
+#[cfg(test)]
+mod tests;

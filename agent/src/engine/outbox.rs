@@ -947,3 +947,6 @@ fn chain_of(head: &ReceiptHead) -> ReceiptChain {
         _ => ReceiptChain::default(),
     }
 }
+
+#[cfg(test)]
+mod tests;

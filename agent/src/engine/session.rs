@@ -186,6 +186,9 @@ impl Machine {
             Ok(doors) => doors,
             Err(failure) => return self.fail(now, url, &failure),
         };
+        if doors.known.is_empty() {
+            return self.stay(now, url);
+        }
         let current = self.choice.as_ref().map(|choice| choice.url.as_str());
         match choose(&doors.measured, current, self.settings.region.as_deref()) {
             Ok(choice) => {
@@ -231,14 +234,14 @@ impl Machine {
         self.attempt = 0;
         self.failed.clear();
         self.last_poll = Some((now.boot, now.wall.as_millis()));
-        if !hurried && self.poll != Poll::Off {
-            let at = (since + self.interval()).max(now.after(Duration::from_secs(1)));
-            self.poll = Poll::Waiting { at };
-        }
         let changed = match polled {
             Polled::Unchanged => false,
             Polled::Changed { desired, etag } => self.take(*desired, etag),
         };
+        if !hurried && self.poll != Poll::Off {
+            let at = (since + self.interval()).max(now.after(Duration::from_secs(1)));
+            self.poll = Poll::Waiting { at };
+        }
         for token in std::mem::take(&mut self.waiters) {
             self.keep.push(Action::Synced(token, Ok(())));
         }
@@ -351,6 +354,19 @@ impl Machine {
         schedule::poll_interval(asked)
     }
 
+    /// The cloud has one front door only: the one that was asked.
+    fn stay(&mut self, now: &Moment, url: &str) {
+        self.measure_at = now.after(MEASURE_EVERY);
+        let choice = EntryPointChoice {
+            known: Vec::new(),
+            url: url.to_owned(),
+            why: "the only one".to_owned(),
+            measured_ms: Vec::new(),
+        };
+        self.choice = Some(choice.clone());
+        self.keep.push(Action::KeepChoice(choice));
+    }
+
     fn ask(&self, url: String, hold_seconds: u32) -> Action {
         Action::Poll {
             url,
@@ -454,3 +470,6 @@ impl Machine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
