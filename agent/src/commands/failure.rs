@@ -1,6 +1,7 @@
 //! Why a command did not do what was asked.
 
 use std::error::Error;
+use std::io::ErrorKind;
 
 use scantrip_config::ConfigError;
 
@@ -64,9 +65,16 @@ impl From<LockError> for Failure {
     fn from(error: LockError) -> Self {
         let exit = match error {
             LockError::Held { .. } => Exit::Busy,
-            _ => Exit::Internal,
+            LockError::Io { .. } => Exit::Internal,
         };
-        Self::caused(exit, &error)
+        let mut failure = Self::caused(exit, &error);
+        if let LockError::Io { source, .. } = &error
+            && source.kind() == ErrorKind::PermissionDenied
+        {
+            let advice = "; run this as the user that the agent runs as, or as root";
+            failure.message.push_str(advice);
+        }
+        failure
     }
 }
 
