@@ -4,6 +4,7 @@
 //! `docs/how-to/add-a-backend.md`.
 
 pub mod folder_disk;
+mod host;
 pub mod key_file;
 #[cfg(feature = "sim")]
 mod sim;
@@ -20,6 +21,7 @@ use crate::settings::SettingsSource;
 
 /// Every backend compiled in, in the order of their names.
 pub const BACKENDS: &[Backend] = &[
+    host::BACKEND,
     #[cfg(feature = "sim")]
     sim::BACKEND,
 ];
@@ -30,6 +32,8 @@ pub struct Backend {
     pub name: &'static str,
     /// One line for people.
     pub doc: &'static str,
+    /// What it needs that a test machine may not have; the conformance suite leaves it out then.
+    pub needs: Option<&'static str>,
     /// Every option it takes.
     pub options: &'static [BackendOption],
     /// Opens the MFP. Called by [`open`], which has refused unknown options.

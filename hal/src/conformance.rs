@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn every_backend_conforms() {
-        for backend in BACKENDS {
+        for backend in BACKENDS.iter().filter(|backend| backend.needs.is_none()) {
             let folder = tempfile::tempdir().unwrap();
             let mut fixture = fixture(backend.name, folder.path());
             let mut mfp = backends::open(backend.name, fixture.options).unwrap();

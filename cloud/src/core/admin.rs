@@ -95,6 +95,8 @@ pub struct JobView {
     pub state: String,
     /// Number of objects of a taken one.
     pub objects: Option<u32>,
+    /// Their sealed bytes together.
+    pub sealed_bytes: Option<u64>,
     /// What became of a taken one.
     pub outcome: Option<wire::Outcome>,
     /// Its receipt.
@@ -333,6 +335,7 @@ fn job_view(view: jobs::JobView) -> JobView {
         device: view.job.device,
         state,
         objects: committed.as_ref().map(|committed| committed.objects),
+        sealed_bytes: committed.as_ref().map(|committed| committed.sealed_bytes),
         outcome: committed
             .as_ref()
             .map(|committed| committed.outcome.clone()),

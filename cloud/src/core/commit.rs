@@ -223,6 +223,7 @@ fn take(
     let committed = Committed {
         envelope: hash.to_owned(),
         objects,
+        sealed_bytes: envelope.objects.iter().map(|object| object.size).sum(),
         receipt: signed.clone(),
         outcome,
         erased: false,

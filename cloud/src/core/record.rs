@@ -210,6 +210,8 @@ pub struct Committed {
     pub envelope: String,
     /// Number of objects.
     pub objects: u32,
+    /// Their sealed bytes together.
+    pub sealed_bytes: u64,
     /// What the device got.
     pub receipt: wire::SignedReceipt,
     /// What became of it last.

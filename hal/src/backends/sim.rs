@@ -7,6 +7,7 @@ use crate::sim::{Fault, SimConfig, SimMfp};
 pub(super) const BACKEND: Backend = Backend {
     name: "sim",
     doc: "a simulated MFP with flatbed, duplex feeder and faults on demand",
+    needs: None,
     options: OPTIONS,
     open,
 };

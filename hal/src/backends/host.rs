@@ -1,0 +1,158 @@
+//! This machine itself: an identity, no scanner. For a technician who enrols and diagnoses a device
+//! before its scanner is set up.
+//!
+//! Vendor, model and serial number come from the options, else from the firmware's tables
+//! (`/sys/class/dmi/id`, the Linux kernel's view of SMBIOS).
+
+use std::path::Path;
+
+use heapless::String;
+
+use super::{Backend, BackendOption, BackendOptions, Mfp, OpenBackendError};
+use crate::identity::{DeviceIdentity, IdentitySource};
+use crate::scanner::{
+    NextPage, PageSink, ScanSettings, Scanner, ScannerCapabilities, ScannerError, ScannerErrorKind,
+    ScannerState, ScannerStatus,
+};
+use crate::settings::{Setting, SettingsSource};
+
+/// The line for [`super::BACKENDS`].
+pub(super) const BACKEND: Backend = Backend {
+    name: "host",
+    doc: "this machine without a scanner, to enrol and diagnose it",
+    needs: Some("a serial number, and it has no scanner"),
+    options: &[
+        BackendOption {
+            name: "model",
+            doc: "the model; default what the firmware says",
+        },
+        BackendOption {
+            name: "serial",
+            doc: "the serial number; default what the firmware says",
+        },
+        BackendOption {
+            name: "vendor",
+            doc: "the maker; default what the firmware says",
+        },
+    ],
+    open,
+};
+
+fn open(options: &BackendOptions) -> Result<Mfp, OpenBackendError> {
+    let serial = told(options, "serial", "product_serial")?;
+    if serial.is_empty() {
+        return Err(OpenBackendError::Value {
+            option: "serial".to_owned(),
+            value: serial,
+            reason: "the firmware tells none, so it must be given".to_owned(),
+        });
+    }
+    let identity = DeviceIdentity {
+        vendor: short(&told(options, "vendor", "sys_vendor")?),
+        model: short(&told(options, "model", "product_name")?),
+        serial: short(&serial),
+        firmware: short(&table("bios_version")),
+    };
+    Ok(Mfp {
+        scanner: Box::new(NoScanner),
+        identity: Box::new(Host(identity)),
+        settings: Box::new(NoSettings),
+    })
+}
+
+fn told(
+    options: &BackendOptions,
+    option: &str,
+    name: &str,
+) -> Result<std::string::String, OpenBackendError> {
+    Ok(options.optional(option)?.unwrap_or_else(|| table(name)))
+}
+
+/// One line of the firmware's tables; empty when it cannot be read.
+fn table(name: &str) -> std::string::String {
+    let path = Path::new("/sys/class/dmi/id").join(name);
+    std::fs::read_to_string(path)
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// As much of `text` as fits.
+fn short<const N: usize>(text: &str) -> String<N> {
+    let mut fitting = String::new();
+    for character in text.chars() {
+        if fitting.push(character).is_err() {
+            break;
+        }
+    }
+    fitting
+}
+
+struct Host(DeviceIdentity);
+
+impl IdentitySource for Host {
+    fn identity(&self) -> DeviceIdentity {
+        self.0.clone()
+    }
+}
+
+struct NoSettings;
+
+impl SettingsSource for NoSettings {
+    fn read(&mut self, _each: &mut dyn FnMut(Setting)) {}
+}
+
+struct NoScanner;
+
+fn none() -> ScannerError {
+    ScannerError {
+        kind: ScannerErrorKind::Offline,
+        message: short("this device has no scanner set up; choose a backend that drives one"),
+    }
+}
+
+impl Scanner for NoScanner {
+    fn capabilities(&mut self) -> Result<ScannerCapabilities, ScannerError> {
+        Err(none())
+    }
+
+    fn status(&mut self) -> Result<ScannerStatus, ScannerError> {
+        Ok(ScannerStatus {
+            state: ScannerState::Down,
+            adf: None,
+        })
+    }
+
+    fn start(&mut self, _settings: &ScanSettings) -> Result<(), ScannerError> {
+        Err(none())
+    }
+
+    fn next_page(&mut self, _sink: &mut dyn PageSink) -> Result<NextPage, ScannerError> {
+        Err(none())
+    }
+
+    fn cancel(&mut self) -> Result<(), ScannerError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::backends;
+    use crate::scanner::ScannerErrorKind;
+
+    #[test]
+    fn a_device_without_a_scanner_says_so_and_still_has_a_name() {
+        let options = [("serial", "S1"), ("vendor", "Example"), ("model", "X")];
+        let options: BTreeMap<_, _> = options
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        let mut mfp = backends::open("host", options).unwrap();
+        assert_eq!(mfp.identity.identity().serial, "S1");
+        let error = mfp.scanner.capabilities().unwrap_err();
+        assert_eq!(error.kind, ScannerErrorKind::Offline);
+        assert!(error.message.contains("no scanner"));
+    }
+}
