@@ -406,6 +406,12 @@ impl Engine {
         next
     }
 
+    /// Whether the network is used.
+    #[must_use]
+    pub const fn is_online(&self) -> bool {
+        self.online
+    }
+
     /// Jobs not yet receipted.
     #[must_use]
     pub fn queued(&self) -> u32 {
@@ -503,7 +509,10 @@ impl Engine {
         }
         match self.outbox.knows(id) {
             true if discard => self.outbox.handle_discard(id, token),
-            true if finish => self.reply(token, Ok(Reply::Done)),
+            true if finish => {
+                self.outbox.handle_retry(id);
+                self.reply(token, Ok(Reply::Done));
+            }
             true => {
                 let message = "the job is finished and on its way; it can only be discarded";
                 self.reply(token, Err(fields::invalid(message.to_owned())));
@@ -1000,3 +1009,6 @@ fn no_job(job: &str) -> Refusal {
 const fn refusal(kind: RefusalKind, message: String) -> Refusal {
     Refusal { kind, message }
 }
+
+#[cfg(test)]
+mod tests;

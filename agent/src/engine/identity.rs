@@ -401,7 +401,8 @@ impl Machine {
             State::Unenrolled | State::Renewing(_) => None,
             State::Enrolling(enrolling) => enrolling.ask_at,
             State::Proving(proving) => proving.ask_at,
-            State::Active(active) => Some(now.after(LOOK_EVERY).max(active.not_before)),
+            State::Active(active) if active.not_before > now.boot => Some(active.not_before),
+            State::Active(_) => Some(now.after(LOOK_EVERY)),
         }
     }
 

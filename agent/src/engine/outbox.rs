@@ -331,6 +331,20 @@ impl Machine {
         }
     }
 
+    /// A person wants a refused job to be tried again; content with any other.
+    pub fn handle_retry(&mut self, job: JobId) {
+        if let Some(job) = self.jobs.get_mut(&job)
+            && job.stage == Stage::Refused
+        {
+            job.stage = Stage::Sending(Rest::Pages);
+            job.after = MANIFEST;
+            job.resume = true;
+            job.missing_rounds = 0;
+            job.told = 0;
+            job.attempt = 0;
+        }
+    }
+
     /// An object was sent, or there is none to send, or it failed.
     pub fn handle_uploaded(
         &mut self,
@@ -738,7 +752,11 @@ impl Machine {
         job.resume = true;
         let hopeless = matches!(
             failure.disposition,
-            Disposition::Final | Disposition::Missing(_) | Disposition::TooLate(_)
+            // What does not match its hash was sent three times already.
+            Disposition::Final
+                | Disposition::Missing(_)
+                | Disposition::TooLate(_)
+                | Disposition::SendAgain
         );
         if matches!(failure.disposition, Disposition::Erase) {
             self.tell_failed(id, "it was discarded in the cloud");

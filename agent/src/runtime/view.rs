@@ -33,6 +33,7 @@ impl View<'_> {
         drafts.retain(|job| job.state == "draft");
         let next = session
             .poll_timeout()
+            .filter(|_| engine.is_online())
             .map(|at| at.since(self.now.boot).as_secs());
         Ok(StatusView {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -65,8 +65,12 @@ impl<N: Network> CloudDriver<N> {
         code: &SecretCode,
         only_device: Option<&str>,
     ) -> EnrollResult {
+        let before = self.context.state.load::<Anchors>().ok().flatten();
         let enrolled = self.try_enroll(url, slot, code, only_device);
         self.network.close();
+        if enrolled.is_err() {
+            self.trust_again(before);
+        }
         match enrolled {
             Ok((identity, view)) => EnrollResult::Enrolled(Box::new(identity), view),
             Err(Fault::Again(failure)) => EnrollResult::TryAgain(failure),
@@ -129,6 +133,19 @@ impl<N: Network> CloudDriver<N> {
         self.context.state.save(anchors).map_err(local)?;
         self.context.identity_changed();
         Ok(())
+    }
+
+    /// An enrolment that failed leaves the trust that was.
+    fn trust_again(&self, before: Option<Anchors>) {
+        let state = &self.context.state;
+        let restored = match before {
+            Some(anchors) => state.save(&anchors),
+            None => state.forget::<Anchors>(),
+        };
+        if let Err(error) = restored {
+            log::error!("enroll: the anchors are not restored: {}", chain(&error));
+        }
+        self.context.identity_changed();
     }
 
     /// The key in `slot`: one that an earlier try left there without a certificate, else a new one.
