@@ -747,6 +747,9 @@ impl Engine {
     }
 
     fn poll_session(&mut self, now: &Moment) -> bool {
+        if !self.usable && !self.identity.is_recovering(now) {
+            self.session.handle_hopeless(&self.no_certificate());
+        }
         let calls = self.online && self.calls_free;
         let transfers = self.online && self.transfers_free;
         let Some(action) = self.session.poll_action(now, calls, transfers) else {
@@ -782,6 +785,14 @@ impl Engine {
             session::Action::Synced(token, result) => self.synced(now, token, result),
         }
         true
+    }
+
+    /// Why there is no certificate to poll with.
+    fn no_certificate(&self) -> Failure {
+        Failure::local(match &self.last_error {
+            Some((error, _)) => format!("the device's certificate has ended: {error}"),
+            None => "the device's certificate has ended; enroll again with a new code".to_owned(),
+        })
     }
 
     fn synced(&mut self, now: &Moment, token: Token, result: Result<(), Failure>) {

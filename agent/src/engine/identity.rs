@@ -429,6 +429,16 @@ impl Machine {
         }
     }
 
+    /// Whether a certificate is being asked for, or will be at the next step.
+    #[must_use]
+    pub fn is_recovering(&self, now: &Moment) -> bool {
+        match &self.state {
+            State::Unenrolled => false,
+            State::Active(active) => is_renewal_due(active, now),
+            State::Enrolling(_) | State::Renewing(_) | State::Proving(_) => true,
+        }
+    }
+
     /// Whether the cloud has refused us often enough that jobs wait for a person.
     #[must_use]
     pub const fn is_suspect(&self) -> bool {

@@ -143,7 +143,6 @@ impl Machine {
     pub fn handle_credential(&mut self, now: &Moment, device: Option<&str>) {
         let Some(device) = device else {
             self.poll = Poll::Off;
-            self.fail_waiters(&Failure::local("the device has no valid certificate"));
             return;
         };
         if self.device.as_deref().is_some_and(|known| known != device) {
@@ -165,16 +164,19 @@ impl Machine {
     /// A person, or a job, wants to know the desired state now; told by [`Action::Synced`].
     pub fn handle_sync(&mut self, now: &Moment, token: Token) {
         match self.poll {
-            Poll::Off => {
-                let failure = Failure::local("the device is not enrolled");
-                self.keep.push(Action::Synced(token, Err(failure)));
-                return;
-            }
+            // The certificate may be about to be renewed.
+            Poll::Off | Poll::Choosing => {}
             Poll::Waiting { .. } => self.poll = Poll::Waiting { at: now.boot },
-            Poll::Choosing => {}
             Poll::Polling { .. } => self.hurried = self.settings.stays,
         }
         self.waiters.push(token);
+    }
+
+    /// There is no certificate and none is coming: who waits for a poll is told.
+    pub fn handle_hopeless(&mut self, failure: &Failure) {
+        if self.poll == Poll::Off && !self.waiters.is_empty() {
+            self.fail_waiters(failure);
+        }
     }
 
     /// Front doors were fetched and measured, or not.

@@ -341,3 +341,72 @@ fn the_clouds_clock_is_remembered_as_a_floor_at_most_once_an_hour() {
     }
     assert_eq!(engine.session().skew_ms(), Some(0));
 }
+
+#[test]
+fn a_scan_after_a_long_summer_waits_for_the_renewal() {
+    let late = 200 * 24 * 3600;
+    let mut engine = Engine::new(start(Some(identity())), &at(late));
+    request(&mut engine, late, scan());
+    let first = actions(&mut engine, late);
+    assert!(
+        matches!(
+            first[..],
+            [Action::Call {
+                call: Call::Renew { .. },
+                ..
+            }]
+        ),
+        "{first:?}"
+    );
+    let mut renewed = identity();
+    renewed.b = Some(Certificate {
+        chain: Vec::new(),
+        not_before_ms: (START + late) * 1000,
+        not_after_ms: (START + late + 90 * 24 * 3600) * 1000,
+    });
+    answer(
+        &mut engine,
+        late + 1,
+        Lane::Calls,
+        Answer::Renewed(Ok(renewed)),
+    );
+    let then = actions(&mut engine, late + 1);
+    assert!(
+        matches!(
+            then[..],
+            [Action::Call {
+                call: Call::Prove { .. },
+                ..
+            }]
+        ),
+        "{then:?}"
+    );
+    answer(&mut engine, late + 2, Lane::Calls, Answer::Proven(Ok(())));
+    let then = actions(&mut engine, late + 2);
+    assert!(matches!(
+        then[..],
+        [
+            Action::Keep(Keep::Switch(..)),
+            Action::Call {
+                call: Call::Poll { .. },
+                ..
+            }
+        ]
+    ));
+}
+
+#[test]
+fn a_scan_is_refused_when_the_renewal_fails_or_comes_too_late() {
+    let late = 200 * 24 * 3600;
+    let mut engine = Engine::new(start(Some(identity())), &at(late));
+    request(&mut engine, late, scan());
+    actions(&mut engine, late);
+    let failed = Answer::Renewed(Err(Failure::unreachable("no answer")));
+    answer(&mut engine, late + 1, Lane::Calls, failed);
+    assert_eq!(refusals(&actions(&mut engine, late + 1)).len(), 1);
+
+    let late = 600 * 24 * 3600;
+    let mut engine = Engine::new(start(Some(identity())), &at(late));
+    request(&mut engine, late, scan());
+    assert_eq!(refusals(&actions(&mut engine, late)).len(), 1);
+}
