@@ -1,5 +1,11 @@
 //! The one integration binary: rules of the repository and the whole product.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test's helper fails loudly, like the test itself"
+)]
+
 mod bad_input;
 mod enrollment;
 mod journey;

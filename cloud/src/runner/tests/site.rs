@@ -287,6 +287,7 @@ impl Site {
         let committed = Committed {
             envelope: String::new(),
             objects: receipt.objects,
+            sealed_bytes: 0,
             receipt: SignedReceipt {
                 receipt: BASE64_STANDARD.encode(serde_json::to_vec(&receipt).unwrap()),
                 signature: String::new(),
