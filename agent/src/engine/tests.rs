@@ -5,8 +5,11 @@ use scantrip_cloud_client::wire::{Desired, ScanRules, TenantKey};
 use scantrip_hal::clock::UnixTime;
 
 use super::*;
+use crate::engine::capture::Scan;
 use crate::engine::outbox::{Found, FoundStage};
-use crate::store::{Certificate, Slot};
+use crate::store::{
+    Certificate, EntryPointChoice, Identity, OutcomeCursor, ReceiptHead, ReportCursor, Slot,
+};
 
 const JOB: JobId = JobId::from_bytes([7; 16]);
 const URL: &str = "https://cloud.example";

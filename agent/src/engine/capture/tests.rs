@@ -1,6 +1,9 @@
 use super::*;
+use scantrip_cloud_client::wire::{DeviceTime, Workflow};
 use scantrip_cloud_client::wire::{Field, FieldKind, ScanRules};
+use scantrip_hal::clock::UnixTime;
 use scantrip_hal::scanner::{ColorMode, MediaSize, SourceCapabilities};
+use scantrip_hal::scanner::{DocumentFormat, ScannerErrorKind, Side};
 
 const JOB: JobId = JobId::from_bytes([7; 16]);
 

@@ -1,5 +1,7 @@
 use super::*;
+use crate::api::Reply;
 use scantrip_cloud_client::problem::ProblemKind;
+use scantrip_cloud_client::wire::{INTENT_OBJECT, OutcomeState, Receipt, SignedReceipt};
 
 fn at(seconds: u64) -> Moment {
     Moment {
