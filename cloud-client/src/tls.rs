@@ -5,8 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::time_provider::TimeProvider;
@@ -17,11 +16,9 @@ use rustls::{
 
 mod credential;
 mod fingerprint;
-mod late_clock;
 
 pub use credential::{Credential, SignError, Signer};
 
-use self::late_clock::LateClock;
 use crate::certificate::CertDer;
 
 /// Whom to trust, which versions to speak, and who we are.
@@ -159,17 +156,19 @@ impl TlsSettings {
             ClientConfig::builder_with_details(Arc::clone(&provider), Arc::new(Clock(unix_ms)))
                 .with_protocol_versions(versions)
                 .map_err(|error| TlsSettingsError::Library(error.to_string()))?;
-        let verifier: Arc<dyn ServerCertVerifier> = match self.roots {
-            Roots::Anchors(anchors) => by_rules(store(&anchors)?, provider)?,
-            Roots::WebPki => {
-                let roots = webpki_roots::TLS_SERVER_ROOTS.to_vec();
-                by_rules(RootCertStore { roots }, provider)?
+        let builder = match self.roots {
+            Roots::Anchors(anchors) => builder.with_root_certificates(store(&anchors)?),
+            Roots::WebPki => builder.with_root_certificates(RootCertStore {
+                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+            }),
+            Roots::Fingerprint(sha256) => {
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(fingerprint::Pinned::new(
+                        sha256, provider,
+                    )))
             }
-            Roots::Fingerprint(sha256) => Arc::new(fingerprint::Pinned::new(sha256, provider)),
         };
-        let builder = builder
-            .dangerous()
-            .with_custom_certificate_verifier(verifier);
         let mut config = match self.credential {
             Some(credential) => builder.with_client_cert_resolver(Arc::new(credential.resolver())),
             None => builder.with_no_client_auth(),
@@ -180,16 +179,6 @@ impl TlsSettings {
         config.resumption = Resumption::disabled();
         Ok(config)
     }
-}
-
-fn by_rules(
-    roots: RootCertStore,
-    provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn ServerCertVerifier>, TlsSettingsError> {
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-        .build()
-        .map_err(|error| TlsSettingsError::Library(error.to_string()))?;
-    Ok(Arc::new(LateClock(verifier)))
 }
 
 fn store(anchors: &[CertDer]) -> Result<RootCertStore, TlsSettingsError> {

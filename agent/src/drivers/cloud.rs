@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use scantrip_cloud_client::certificate::CertDer;
 use scantrip_cloud_client::http::Purpose;
-use scantrip_cloud_client::wire::{EntryPoint, Report, ReportDevice, ReportHealth, ReportSetting};
+use scantrip_cloud_client::wire::{Report, ReportDevice, ReportHealth, ReportSetting};
 use scantrip_cloud_client::{desired, entry_points, outcomes, reports};
 use scantrip_hal::settings::Verdict;
 
@@ -159,17 +159,9 @@ impl<N: Network> CloudDriver<N> {
     }
 
     fn measure(&mut self, url: &str) -> Result<Doors, Failure> {
-        let mut known = self.call(url, Who::Device, Purpose::Call, |conn| {
+        let known = self.call(url, Who::Device, Purpose::Call, |conn| {
             entry_points::fetch(conn)
         })?;
-        // A cloud that names no door has one: the one that answered.
-        if known.is_empty() {
-            known.push(EntryPoint {
-                name: "the one configured".to_owned(),
-                region: String::new(),
-                url: url.to_owned(),
-            });
-        }
         let measured = self.network.measure(&known)?;
         Ok(Doors { known, measured })
     }
