@@ -3,13 +3,14 @@
 #   make test    everything: checks, unit tests, end-to-end tests
 #   make check   format, lints, docs, licences
 #   make bench   speed, memory and size, written to target/bench/summary.json
+#   make dist    the agent as it goes on a printer; TARGET=... for another machine than this
 #   make docs    the API documentation
 
 CARGO ?= cargo
 # One bound on everything that compiles; CI machines have two cores.
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test check bench docs setup programs
+.PHONY: demo test check bench dist docs setup programs
 
 demo: programs
 	@target/release/demo $(if $(KEEP),--keep)
@@ -26,10 +27,14 @@ check:
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; \
 	else echo "cargo-deny is not installed: licences and sources are checked by tests/it/tidy.rs"; fi
 
-bench:
-	$(CARGO) build --locked --profile dist -p scantrip
+bench: dist
 	$(MAKE) --no-print-directory programs
 	target/release/bench
+
+# The agent as it goes on a printer.
+dist:
+	$(CARGO) build --locked --profile dist -p scantrip \
+		$(if $(TARGET),--target $(TARGET))
 
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
