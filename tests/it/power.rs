@@ -163,37 +163,46 @@ fn power_cuts_while_sending_and_erasing_end_in_one_document() {
 fn power_cuts_of_the_cloud_in_every_phase_end_in_one_document() {
     let mut world = World::enrolled(SHEETS);
     follow(&world, &["sync"]);
+    world
+        .stage
+        .doors()
+        .for_each(|door| door.set_unplugged(true));
+    let scan = [
+        "scan",
+        "--workflow",
+        "Invoices",
+        "--field",
+        "customer=Cloud",
+    ];
+    follow(&world, &scan);
+    world
+        .stage
+        .doors()
+        .for_each(|door| door.set_unplugged(false));
     let mut agent = {
         let mut command = world.stage.agent();
-        command.args([
-            "scan",
-            "--workflow",
-            "Invoices",
-            "--field",
-            "customer=Cloud",
-        ]);
-        program::Running::start(&mut command, &world.folder().join("scan.log")).expect("a scan")
+        command.args(["jobs", "wait", &job(&world)]);
+        program::Running::start(&mut command, &world.folder().join("wait.log")).expect("an agent")
     };
-    // From the first uploads over the commit to the runner's last rename; the last ones may come
-    // after the delivery, when the cloud rests and the count is not reached any more.
-    for cut in 0..12 {
-        let fault = format!("kill-at-op={}", 7 + cut * 31);
+    // From the first uploads over the commit to the runner's last rename. Each life of the cloud is
+    // a little longer than the one before, until one sees the delivery.
+    let mut cuts = 0;
+    for cut in 0.. {
+        let fault = format!("kill-at-op={}", 7 + cut * 9);
         world
             .stage
             .serve(&[("SCANTRIP_FAULT", &fault)])
             .expect("a cloud");
+        let cloud = world.stage.serving().expect("a cloud");
+        cloud.wait_or(&mut agent).expect("one of them ends");
         if agent.has_ended().expect("a process") {
             break;
         }
-        world
-            .stage
-            .serving()
-            .expect("a cloud")
-            .wait_or(&mut agent)
-            .expect("one of them ends");
+        cuts += 1;
     }
+    assert!(cuts >= 10, "only {cuts} cuts");
     world.stage.serve(&[]).expect("a cloud");
-    assert!(agent.wait().expect("a process"), "the scan failed");
+    assert!(agent.wait().expect("a process"), "the delivery failed");
     expect_one_document_of(&world, SHEETS);
 }
 
