@@ -5,12 +5,13 @@
 #   make bench   speed, memory and size, written to target/bench/summary.json
 #   make dist    the agent as it goes on a printer; TARGET=... for another machine than this
 #   make docs    the API documentation
+#   make settings-doc   docs/settings.md from the list of settings
 
 CARGO ?= cargo
 # One bound on everything that compiles; CI machines have two cores.
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test check bench dist docs setup programs
+.PHONY: demo test check bench dist docs settings-doc setup programs
 
 demo: programs
 	@target/release/demo $(if $(KEEP),--keep)
@@ -38,6 +39,10 @@ dist:
 
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+settings-doc:
+	$(CARGO) run --quiet --locked -p scantrip-hal --example settings-doc > target/settings.md
+	mv target/settings.md docs/settings.md
 
 # The programs as they are shipped, the agent with a simulated printer, and the demo and the bench.
 programs:

@@ -43,7 +43,7 @@ pub struct Context {
     /// Randomness.
     entropy: Mutex<Box<dyn Entropy>>,
     /// The security settings.
-    settings: Mutex<Box<dyn SettingsSource>>,
+    settings: Mutex<Option<Box<dyn SettingsSource>>>,
     /// Grows with each change of the identity: connections made before are not used again.
     identity_version: AtomicU64,
 }
@@ -90,7 +90,9 @@ impl Context {
 
     /// Reads every security setting.
     pub fn read_settings(&self, each: &mut dyn FnMut(Setting)) {
-        lock(&self.settings).read(each);
+        if let Some(source) = &mut *lock(&self.settings) {
+            source.read(each);
+        }
     }
 
     /// Remembers the identity; connections made with the one before are not used again.
@@ -131,8 +133,8 @@ pub struct ContextParts {
     pub device: DeviceIdentity,
     /// Randomness.
     pub entropy: Box<dyn Entropy>,
-    /// The security settings.
-    pub settings: Box<dyn SettingsSource>,
+    /// The security settings; `None`: nothing reads them.
+    pub settings: Option<Box<dyn SettingsSource>>,
 }
 
 /// What a panic left behind is still whole: these locks guard single steps.

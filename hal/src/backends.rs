@@ -54,8 +54,9 @@ pub struct Mfp {
     pub scanner: Box<dyn Scanner>,
     /// Who it says it is.
     pub identity: Box<dyn IdentitySource>,
-    /// Its security settings.
-    pub settings: Box<dyn SettingsSource>,
+    /// Its security settings, when the backend reads them itself; `None`: from the sources that
+    /// the configuration names.
+    pub settings: Option<Box<dyn SettingsSource>>,
 }
 
 /// What the configuration says of a backend: values by name, as text.

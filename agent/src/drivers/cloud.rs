@@ -245,7 +245,10 @@ pub fn verdict(verdict: &Verdict) -> (&'static str, Option<String>) {
         Verdict::Secure => ("secure", None),
         Verdict::NotSecure => ("not-secure", None),
         Verdict::NotApplicable => ("not-applicable", None),
-        Verdict::Unknown(reason) => ("unknown", Some(reason.as_str().to_owned())),
+        Verdict::Unknown(unknown) => {
+            let (why, detail) = (unknown.why.as_str(), unknown.detail.as_str());
+            ("unknown", Some(format!("{why}: {detail}")))
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! How the agent does, in the words of the API.
 
 use scantrip_cloud_client::receipt;
-use scantrip_hal::settings::Severity;
 
 use crate::api::{
     EntryPointView, JobEvent, JobView, Refusal, RefusalKind, SettingView, StatusView, WorkflowView,
@@ -119,16 +118,10 @@ pub(super) fn settings(context: &Context) -> Vec<SettingView> {
             title: setting.title.to_owned(),
             value: setting.value.as_str().to_owned(),
             secure_value: setting.secure_value.to_owned(),
-            severity: match setting.severity {
-                Severity::Low => "low",
-                Severity::Medium => "medium",
-                Severity::High => "high",
-                Severity::Critical => "critical",
-            }
-            .to_owned(),
+            severity: setting.severity.as_str().to_owned(),
             verdict: verdict.to_owned(),
             reason,
-            method: setting.method.to_owned(),
+            method: setting.method.as_str().to_owned(),
         });
     });
     settings

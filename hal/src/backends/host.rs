@@ -6,15 +6,13 @@
 
 use std::path::Path;
 
-use heapless::String;
-
 use super::{Backend, BackendOption, BackendOptions, Mfp, OpenBackendError};
 use crate::identity::{DeviceIdentity, IdentitySource};
 use crate::scanner::{
     NextPage, PageSink, ScanSettings, Scanner, ScannerCapabilities, ScannerError, ScannerErrorKind,
     ScannerState, ScannerStatus,
 };
-use crate::settings::{Setting, SettingsSource};
+use crate::settings::short;
 
 /// The line for [`super::BACKENDS`].
 pub(super) const BACKEND: Backend = Backend {
@@ -56,35 +54,20 @@ fn open(options: &BackendOptions) -> Result<Mfp, OpenBackendError> {
     Ok(Mfp {
         scanner: Box::new(NoScanner),
         identity: Box::new(Host(identity)),
-        settings: Box::new(NoSettings),
+        settings: None,
     })
 }
 
-fn told(
-    options: &BackendOptions,
-    option: &str,
-    name: &str,
-) -> Result<std::string::String, OpenBackendError> {
+fn told(options: &BackendOptions, option: &str, name: &str) -> Result<String, OpenBackendError> {
     Ok(options.optional(option)?.unwrap_or_else(|| table(name)))
 }
 
 /// One line of the firmware's tables; empty when it cannot be read.
-fn table(name: &str) -> std::string::String {
+fn table(name: &str) -> String {
     let path = Path::new("/sys/class/dmi/id").join(name);
     std::fs::read_to_string(path)
         .map(|text| text.trim().to_owned())
         .unwrap_or_default()
-}
-
-/// As much of `text` as fits.
-fn short<const N: usize>(text: &str) -> String<N> {
-    let mut fitting = String::new();
-    for character in text.chars() {
-        if fitting.push(character).is_err() {
-            break;
-        }
-    }
-    fitting
 }
 
 struct Host(DeviceIdentity);
@@ -93,12 +76,6 @@ impl IdentitySource for Host {
     fn identity(&self) -> DeviceIdentity {
         self.0.clone()
     }
-}
-
-struct NoSettings;
-
-impl SettingsSource for NoSettings {
-    fn read(&mut self, _each: &mut dyn FnMut(Setting)) {}
 }
 
 struct NoScanner;

@@ -81,7 +81,7 @@ fn open(options: &BackendOptions) -> Result<Mfp, OpenBackendError> {
     Ok(Mfp {
         scanner: Box::new(mfp.scanner()),
         identity: Box::new(mfp.identity()),
-        settings: Box::new(mfp.settings()),
+        settings: Some(Box::new(mfp.settings())),
     })
 }
 
