@@ -112,6 +112,11 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// [`DiskErrorKind::NotFound`] when there is no such file.
     fn remove(&self, path: &str) -> Result<(), DiskError>;
+    /// Removes an empty folder. Durable after the sync of the folder above it.
+    ///
+    /// # Errors
+    /// [`DiskErrorKind::NotFound`] when there is no such folder; any other when it is not empty.
+    fn remove_folder(&self, path: &str) -> Result<(), DiskError>;
     /// Makes the names in a folder durable.
     ///
     /// # Errors

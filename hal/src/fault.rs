@@ -224,6 +224,11 @@ impl Disk for FaultDisk {
         self.script.run("remove", path, || self.inner.remove(path))
     }
 
+    fn remove_folder(&self, path: &str) -> Result<(), DiskError> {
+        let remove = || self.inner.remove_folder(path);
+        self.script.run("remove folder", path, remove)
+    }
+
     fn sync_folder(&self, folder: &str) -> Result<(), DiskError> {
         let sync = || self.inner.sync_folder(folder);
         self.script.run("sync folder", folder, sync)

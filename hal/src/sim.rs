@@ -8,6 +8,7 @@
 //! is fed again: the person who clears the fault puts the sheet back.
 
 mod control;
+pub mod disk;
 mod fault;
 mod feed;
 mod font;

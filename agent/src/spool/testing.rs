@@ -403,6 +403,10 @@ impl Disk for MemoryDisk {
         outcome
     }
 
+    fn remove_folder(&self, path: &str) -> Result<(), DiskError> {
+        self.world().step("remove folder", path)
+    }
+
     fn sync_folder(&self, folder: &str) -> Result<(), DiskError> {
         let mut world = self.world();
         world.step("sync folder", folder)?;

@@ -158,6 +158,11 @@ impl Disk for FolderDisk {
             .map_err(|cause| error("remove", path, &cause))
     }
 
+    fn remove_folder(&self, path: &str) -> Result<(), DiskError> {
+        let place = self.locate("remove folder", path)?;
+        fs::remove_dir(place).map_err(|cause| error("remove folder", path, &cause))
+    }
+
     fn sync_folder(&self, folder: &str) -> Result<(), DiskError> {
         let place = self.locate_folder("sync folder", folder)?;
         File::open(place)
@@ -297,7 +302,7 @@ fn system_free_bytes(root: &Path) -> Result<u64, DiskError> {
 
 fn error(operation: &'static str, path: &str, cause: &io::Error) -> DiskError {
     let kind = match cause.kind() {
-        io::ErrorKind::NotFound => DiskErrorKind::NotFound,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => DiskErrorKind::NotFound,
         io::ErrorKind::AlreadyExists => DiskErrorKind::AlreadyExists,
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             DiskErrorKind::Full
