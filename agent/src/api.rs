@@ -6,7 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use scantrip_cloud_client::posture::diff::Change;
+use scantrip_cloud_client::wire::{Policy, ReportDevice};
 use serde::{Deserialize, Serialize};
+
+use crate::drivers::posture::SeenChange;
 
 /// A request by a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +24,8 @@ pub enum Request {
     Workflows,
     /// The security settings, read now.
     Settings,
+    /// Make the newest reading of the settings the one that others are compared with.
+    AcceptSettings,
     /// Poll now.
     Sync,
     /// Wipe identity, spool and journal. Without `confirmed` nothing happens but the count.
@@ -104,7 +110,7 @@ pub enum Reply {
     /// Of [`Request::Workflows`].
     Workflows(Vec<WorkflowView>),
     /// Of [`Request::Settings`].
-    Settings(Vec<SettingView>),
+    Settings(Box<SettingsView>),
     /// Of [`Service::enroll`].
     Enrolled(EnrolledView),
     /// Of [`Request::Unenroll`].
@@ -119,7 +125,7 @@ pub enum Reply {
         /// The job's id.
         job: String,
     },
-    /// Of [`Request::Edit`] and [`Request::Sync`].
+    /// Of [`Request::Edit`], [`Request::Sync`] and [`Request::AcceptSettings`].
     Done,
 }
 
@@ -152,6 +158,8 @@ pub enum RefusalKind {
     Unreachable,
     /// Paper, cover or scanner need a person.
     Scanner,
+    /// The device's security settings are not as the workflow requires.
+    Posture,
     /// A fault of the agent or of its disk.
     Internal,
 }
@@ -234,6 +242,23 @@ pub struct WorkflowView {
     pub unavailable: Option<String>,
 }
 
+/// The security settings and what is known of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsView {
+    /// Each, in the order of their ids.
+    pub settings: Vec<SettingView>,
+    /// What the device is.
+    pub device: ReportDevice,
+    /// The tenant's policy, when there is one.
+    pub policy: Option<Policy>,
+    /// When the reading was taken that others are compared with, Unix milliseconds.
+    pub reference_at_ms: u64,
+    /// What changed since then.
+    pub changes: Vec<Change>,
+    /// The latest changes with the times when they were seen, oldest first.
+    pub seen: Vec<SeenChange>,
+}
+
 /// One security setting as people see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettingView {
@@ -253,6 +278,12 @@ pub struct SettingView {
     pub reason: Option<String>,
     /// Where the value comes from.
     pub method: String,
+    /// The file or the field of a protocol that shows it.
+    pub evidence: String,
+    /// The standard or guide that asks for it.
+    pub reference: String,
+    /// How to mend it.
+    pub remedy: String,
 }
 
 /// A fresh identity.

@@ -16,6 +16,7 @@ mod output;
 mod prompt;
 mod run;
 mod scan;
+mod settings;
 mod view;
 
 use std::ffi::OsString;
@@ -36,6 +37,8 @@ pub use exit::Exit;
 use failure::Failure;
 use output::Output;
 use prompt::{Person, Terminal};
+#[cfg(test)]
+pub(crate) use settings::reading;
 
 /// Runs a command. `args` begins with the program's name.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -117,7 +120,7 @@ impl World<'_> {
             Command::Workflows => view::workflows(self, &access),
             Command::Status => view::status(self, &access),
             Command::Sync => view::sync(self, &access),
-            Command::Settings => view::settings(self, &access),
+            Command::Settings(options) => settings::settings(self, &access, options),
             Command::Run | Command::Config(_) => Ok(()),
         }
     }
@@ -129,7 +132,7 @@ const fn mode(command: &Command) -> Mode {
     match command {
         Command::Status
         | Command::Workflows
-        | Command::Settings
+        | Command::Settings(_)
         | Command::Jobs {
             command: None | Some(JobsCommand::Show(_)),
         } => Mode::Look,

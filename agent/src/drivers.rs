@@ -9,6 +9,7 @@ pub mod envelope;
 pub mod keeper;
 pub mod network;
 pub mod page;
+pub mod posture;
 pub mod scanner;
 pub mod time;
 
@@ -18,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use scantrip_hal::entropy::{Entropy, EntropyError};
 use scantrip_hal::identity::DeviceIdentity;
 use scantrip_hal::keys::KeyStore;
-use scantrip_hal::settings::{Setting, SettingsSource};
+use scantrip_hal::settings::SettingsSource;
 use scantrip_hal::storage::SealedStorage;
 
 use crate::journal::Journal;
@@ -42,8 +43,8 @@ pub struct Context {
     pub device: DeviceIdentity,
     /// Randomness.
     entropy: Mutex<Box<dyn Entropy>>,
-    /// The security settings.
-    settings: Mutex<Option<Box<dyn SettingsSource>>>,
+    /// The security settings, what happened, and what the scanner does.
+    posture: posture::Posture,
     /// Grows with each change of the identity: connections made before are not used again.
     identity_version: AtomicU64,
 }
@@ -60,7 +61,7 @@ impl Context {
             journal: parts.journal,
             device: parts.device,
             entropy: Mutex::new(parts.entropy),
-            settings: Mutex::new(parts.settings),
+            posture: posture::Posture::new(parts.settings),
             identity_version: AtomicU64::new(0),
         }
     }
@@ -86,13 +87,6 @@ impl Context {
     /// Runs `with` on the source of randomness.
     pub fn with_entropy<T>(&self, with: impl FnOnce(&mut dyn Entropy) -> T) -> T {
         with(&mut **lock(&self.entropy))
-    }
-
-    /// Reads every security setting.
-    pub fn read_settings(&self, each: &mut dyn FnMut(Setting)) {
-        if let Some(source) = &mut *lock(&self.settings) {
-            source.read(each);
-        }
     }
 
     /// Remembers the identity; connections made with the one before are not used again.

@@ -114,6 +114,7 @@ impl Engine {
             Input::Kept(job, result) => self.outbox.handle_kept(now, job, result),
             Input::Erased(job, result) => self.outbox.handle_erased(now, job, result),
             Input::Wiped(token, result) => self.wiped(now, token, result),
+            Input::SettingsChanged => self.report.handle_change(now),
         }
         self.settle(now);
     }
@@ -224,7 +225,11 @@ impl Engine {
             Request::Scan(request) => self.scan(now, token, fresh, request),
             Request::Edit { job, edit } => self.edit(now, token, &job, edit),
             Request::Unenroll { confirmed } => self.unenroll(token, confirmed),
-            Request::Status | Request::Jobs | Request::Workflows | Request::Settings => {
+            Request::Status
+            | Request::Jobs
+            | Request::Workflows
+            | Request::Settings
+            | Request::AcceptSettings => {
                 let message = "this is answered beside the engine".to_owned();
                 self.reply(token, Err(refusal(RefusalKind::Internal, message)));
             }
@@ -349,7 +354,11 @@ impl Engine {
             Answer::Proven(result) => self.identity.handle_proof(now, result),
             Answer::Measured(result) => self.session.handle_doors(now, &url, result),
             Answer::Polled { hurried, result } => self.polled(now, &url, hurried, result),
-            Answer::Reported(settings, result) => self.report.handle_sent(now, settings, result),
+            Answer::Reported {
+                settings,
+                more,
+                result,
+            } => self.report.handle_sent(now, settings, more, result),
             Answer::Uploaded(job, wanted, result) => {
                 self.outbox.handle_uploaded(now, job, wanted, result);
             }
@@ -409,8 +418,13 @@ impl Engine {
             self.identity.forgive();
             self.outbox.handle_reachable(now);
         }
+        let policy = |session: &session::Machine| session.desired().map(|it| it.policy.clone());
+        let before = policy(&self.session);
         if !self.session.handle_polled(now, url, hurried, result) {
             return;
+        }
+        if before.is_some() && before != policy(&self.session) {
+            self.report.handle_policy(now);
         }
         self.recipient = self.read_recipient();
         let tenant = self.session.desired().map(|desired| desired.tenant.clone());
@@ -430,7 +444,14 @@ impl Engine {
         let world = world(&self.session, self.recipient.as_ref(), now);
         let capture = &mut self.capture;
         match scanned {
-            Scanned::Looked(result) => capture.handle_looked(result, &world),
+            Scanned::Looked(result, gate) => {
+                let changed = gate.as_ref().is_some_and(|gate| gate.changed);
+                let readings = gate.as_ref().map(|gate| &*gate.readings);
+                capture.handle_looked(result, readings, &world);
+                if changed {
+                    self.report.handle_change(now);
+                }
+            }
             Scanned::Begun(result) => capture.handle_begun(result),
             Scanned::Fed(fed) => {
                 let fault = matches!(fed, Fed::Fault(..));
@@ -492,6 +513,12 @@ impl Engine {
                 let wall = i64::try_from(now.wall.as_millis()).unwrap_or(i64::MAX);
                 ends.saturating_sub(wall).div_euclid(24 * 3600 * 1000)
             }),
+            measured: choice.map_or_else(Vec::new, |choice| {
+                let times = choice.measured_ms.iter().copied();
+                let doors = choice.known.iter().map(|door| door.name.clone());
+                doors.zip(times).collect()
+            }),
+            last_error: self.last_error.clone(),
         }
     }
 

@@ -6,12 +6,14 @@ mod commands;
 pub mod compose;
 pub mod drivers;
 pub mod engine;
+pub mod event_buffer;
 #[cfg(feature = "fault")]
 mod fault;
 pub mod job_id;
 pub mod journal;
 pub mod local_api;
 mod logging;
+pub mod redact;
 mod render;
 pub mod runtime;
 pub mod spool;

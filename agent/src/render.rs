@@ -4,8 +4,8 @@
 //! device or a person goes through [`plain`], so that it cannot move the cursor.
 
 pub(crate) mod job;
+pub(crate) mod posture;
 pub(crate) mod progress;
-pub(crate) mod setting;
 pub(crate) mod status;
 pub(crate) mod workflow;
 

@@ -345,7 +345,25 @@ impl Service for Handle {
     fn call(&self, request: Request) -> Result<Reply, Refusal> {
         match request {
             // Reading settings may take a while: not in the engine's time.
-            Request::Settings => Ok(Reply::Settings(view::settings(&self.context))),
+            Request::Settings => {
+                let (view, changed) = view::settings(&self.context);
+                if changed {
+                    // A loop that has ended reports nothing more.
+                    let _unsent = self.inputs.send(Message::Input(Input::SettingsChanged));
+                }
+                Ok(Reply::Settings(Box::new(view)))
+            }
+            Request::AcceptSettings => {
+                self.context.accept_settings();
+                Ok(Reply::Done)
+            }
+            Request::Workflows => match self.ask(|reply| Message::Ask(request, reply))? {
+                Reply::Workflows(mut list) => {
+                    view::gate(&self.context, &mut list);
+                    Ok(Reply::Workflows(list))
+                }
+                other => Ok(other),
+            },
             request => self.ask(|reply| Message::Ask(request, reply)),
         }
     }

@@ -13,6 +13,9 @@ use scantrip_hal::keys::KeySlot;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::drivers::posture::KnownSettings;
+use crate::event_buffer::EventBuffer;
+
 /// A document that is remembered under a fixed key.
 pub trait Saved: Serialize + DeserializeOwned {
     /// The key in the storage.
@@ -148,6 +151,9 @@ pub struct ReportCursor {
     /// Reports dropped since the last one that was sent.
     #[serde(default)]
     pub dropped: u64,
+    /// Chosen at random when numbering began: numbers count within it.
+    #[serde(default)]
+    pub epoch: u64,
 }
 
 /// How far the feed of outcomes is read.
@@ -306,7 +312,7 @@ impl<S: RawStorage> State<S> {
 }
 
 /// Every key, for [`State::wipe`].
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 10] = [
     Identity::KEY,
     Anchors::KEY,
     DesiredState::KEY,
@@ -315,6 +321,8 @@ const KEYS: [&str; 8] = [
     ReportCursor::KEY,
     OutcomeCursor::KEY,
     ReceiptHead::KEY,
+    KnownSettings::KEY,
+    EventBuffer::KEY,
 ];
 
 macro_rules! saved {
@@ -335,6 +343,8 @@ saved! {
     ReportCursor, "report", 1;
     OutcomeCursor, "outcome", 1;
     ReceiptHead, "receipt-head", 1;
+    KnownSettings, "settings", 1;
+    EventBuffer, "events", 1;
 }
 
 /// A document as it is stored.

@@ -71,6 +71,7 @@ mod tests {
             poll_interval_seconds: 60,
             keys: Vec::new(),
             workflows: Vec::new(),
+            policy: None,
         }
     }
 

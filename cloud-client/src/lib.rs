@@ -9,6 +9,7 @@ pub mod entry_points;
 pub mod est;
 pub mod http;
 pub mod outcomes;
+pub mod posture;
 pub mod problem;
 pub mod receipt;
 pub mod reports;

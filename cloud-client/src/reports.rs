@@ -30,6 +30,7 @@ mod tests {
     fn report(vendor: &str) -> Report {
         Report {
             sequence: 1,
+            epoch: 0,
             at_ms: 2,
             dropped: 0,
             device: ReportDevice {
@@ -46,8 +47,12 @@ mod tests {
                 entry_point: None,
                 skew_ms: None,
                 certificate_days: None,
+                ..ReportHealth::default()
             },
             settings: None,
+            scanner: None,
+            events: Vec::new(),
+            events_dropped: 0,
         }
     }
 

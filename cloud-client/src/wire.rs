@@ -22,6 +22,8 @@ pub const DESIRED_BYTES_MAX: usize = 1024 * 1024;
 pub const OBJECT_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// Largest report: a day's changes.
 pub const REPORT_BYTES_MAX: usize = 256 * 1024;
+/// Most events in one report: a buffer that filled up offline is sent in pieces.
+pub const REPORT_EVENTS_MAX: usize = 40;
 
 /// Answer of `GET /v1/entry-points`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +60,9 @@ pub struct Desired {
     pub keys: Vec<TenantKey>,
     /// The workflows that this device may use.
     pub workflows: Vec<Workflow>,
+    /// What the tenant asks of its devices' security settings; `None`: the baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
 }
 
 /// A recipient's public key.
@@ -89,6 +94,11 @@ pub struct Workflow {
     /// Features the device must know to run this workflow; else it is shown as unavailable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub must_understand: Vec<String>,
+    /// What the device's settings must be, as [`posture::requirement`](crate::posture::requirement)
+    /// reads it. A workflow that has any names
+    /// [`REQUIRES_FEATURE`](crate::posture::REQUIRES_FEATURE) in `must_understand`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
 }
 
 /// One question to the person at the panel.
@@ -347,10 +357,14 @@ pub enum OutcomeState {
 }
 
 /// Body of `POST /v1/device/reports`: a batch of telemetry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Number of this report, only grows; a repeated one is ignored.
     pub sequence: u64,
+    /// Chosen at random when the device began to count, at its enrolment: numbers of reports and
+    /// events count within it.
+    #[serde(default)]
+    pub epoch: u64,
     /// The device's clock.
     pub at_ms: u64,
     /// Reports dropped since the last one because the buffer was full.
@@ -363,10 +377,87 @@ pub struct Report {
     /// The security settings, when they changed or a day passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Vec<ReportSetting>>,
+    /// What the scanner does; `None` when it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scanner: Option<ReportScanner>,
+    /// What happened since, oldest first, at most [`REPORT_EVENTS_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<ReportEvent>,
+    /// Events dropped for want of room since the last report that arrived.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub events_dropped: u64,
+}
+
+/// What the scanner does, in the words of IPP (RFC 8011, `printer-state`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportScanner {
+    /// `idle`, `processing` or `stopped`.
+    pub state: String,
+    /// `printer-state-reasons`, such as `media-jam` or `cover-open`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+}
+
+/// Something that happened on the device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportEvent {
+    /// Its number; only grows, also over restarts. One that was seen is ignored.
+    pub seq: u64,
+    /// The device's clock.
+    pub at_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: EventKind,
+}
+
+/// What happened. Never holds field values, names of documents or people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A security setting has another value.
+    SettingChanged {
+        /// The setting.
+        setting: String,
+        /// What it was.
+        from: String,
+        /// What it is.
+        to: String,
+    },
+    /// A workflow was refused because the device does not meet what it requires.
+    WorkflowRefused {
+        /// The workflow's id.
+        workflow: String,
+        /// The settings that are not as required.
+        settings: Vec<String>,
+    },
+    /// A job is finished here, or will never be.
+    JobEnded {
+        /// The job's id.
+        job: String,
+        /// `received`, `refused` or `discarded`.
+        state: String,
+    },
+    /// The scanner stopped.
+    ScannerFault {
+        /// `printer-state-reasons`, such as `media-jam`.
+        reason: String,
+    },
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out references"
+)]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What the device is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportDevice {
     /// The maker.
     pub vendor: String,
@@ -379,7 +470,7 @@ pub struct ReportDevice {
 }
 
 /// How the agent does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportHealth {
     /// The agent's version.
     pub agent_version: String,
@@ -398,6 +489,33 @@ pub struct ReportHealth {
     /// Whole days until the certificate ends.
     #[serde(default)]
     pub certificate_days: Option<i64>,
+    /// Memory of the agent's process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// The entry points as they were last measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entry_points: Vec<ReportEntryPoint>,
+    /// The last error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<ReportError>,
+}
+
+/// An entry point as the device measured it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportEntryPoint {
+    /// Its name.
+    pub name: String,
+    /// Median time to connect; `None`: it did not answer.
+    pub connect_ms: Option<u32>,
+}
+
+/// An error of the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportError {
+    /// In words, cut to 200 characters.
+    pub message: String,
+    /// The device's clock.
+    pub at_ms: u64,
 }
 
 /// One security setting in a report.
@@ -405,13 +523,118 @@ pub struct ReportHealth {
 pub struct ReportSetting {
     /// Stable id, for example `storage.encryption`.
     pub id: String,
-    /// The value; empty when unknown.
+    /// The value in canonical form; empty when there is none.
     pub value: String,
-    /// `secure`, `not-secure`, `not-applicable` or `unknown`.
-    pub verdict: String,
+    /// How much a wrong value matters.
+    #[serde(default)]
+    pub severity: Severity,
+    /// What the value says.
+    pub verdict: Verdict,
     /// Why it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// How much a wrong value matters.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Good practice.
+    Low,
+    /// Weakens a defence.
+    #[default]
+    Medium,
+    /// Opens a way in.
+    High,
+    /// Open to anyone.
+    Critical,
+}
+
+impl Severity {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What a setting's value says, as its reader judges it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As secure as it should be.
+    Secure,
+    /// Not as it should be.
+    NotSecure,
+    /// The device has no such part.
+    NotApplicable,
+    /// Not known, or a word of a later version. Never counts as secure.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What a tenant asks of its devices' security settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// For people.
+    pub name: String,
+    /// Only grows.
+    #[serde(default)]
+    pub version: u32,
+    /// At most one for each setting.
+    #[serde(default)]
+    pub rules: Vec<PolicyRule>,
+    /// Failures that somebody accepted for a time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<PolicyException>,
+}
+
+/// What one setting should be. A rule with an unknown id or operator is kept and never passes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyRule {
+    /// The setting.
+    pub id: String,
+    /// `secure`, or one of [`OPERATORS`](crate::posture::expect::OPERATORS).
+    pub operator: String,
+    /// The operator's arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expected: Vec<String>,
+    /// How much it matters; `None`: as the setting's reader says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// Whether it counts; else it is only shown.
+    #[serde(default = "always")]
+    pub monitor: bool,
+    /// How to mend it; empty: as the setting's reader says.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub remedy: String,
+    /// The rule is for devices that meet this requirement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applies_when: Option<String>,
+}
+
+const fn always() -> bool {
+    true
+}
+
+/// A failure that somebody accepted for a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyException {
+    /// The setting.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub owner: String,
+    /// From this moment on it counts again.
+    pub until_ms: u64,
 }
 
 /// An error answer (RFC 9457), media type `application/problem+json`.

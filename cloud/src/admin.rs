@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use scantrip_cloud_client::posture::policy;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -42,6 +43,32 @@ pub enum Command {
     },
     /// Lists devices.
     DeviceList,
+    /// Shows everything about a device.
+    DeviceShow {
+        /// Its id or serial number.
+        id: String,
+        /// With its history.
+        history: bool,
+    },
+    /// Sets a tenant's policy.
+    PolicySet {
+        /// Id or name; not needed when there is only one.
+        tenant: Option<String>,
+        /// The file's name, for errors.
+        file: String,
+        /// The file.
+        source: String,
+    },
+    /// Shows a tenant's policy.
+    PolicyShow {
+        /// Id or name; not needed when there is only one.
+        tenant: Option<String>,
+    },
+    /// Removes a tenant's policy.
+    PolicyRemove {
+        /// Id or name; not needed when there is only one.
+        tenant: Option<String>,
+    },
     /// Revokes a device.
     DeviceRevoke {
         /// Its id.
@@ -115,6 +142,10 @@ pub fn apply(core: &Core, command: &Command) -> Result<Value, AdminError> {
             &core.create_code(tenant.as_deref(), serial.as_deref())?,
         )),
         Command::DeviceList => Ok(value(&core.list_devices()?)),
+        Command::DeviceShow { id, history } => Ok(value(&core.show_device(id, *history)?)),
+        Command::PolicySet { .. } | Command::PolicyShow { .. } | Command::PolicyRemove { .. } => {
+            apply_policy(core, command)
+        }
         Command::DeviceRevoke { id } => {
             core.revoke_device(id)?;
             Ok(json!({ "device": id, "state": "revoked" }))
@@ -123,6 +154,34 @@ pub fn apply(core: &Core, command: &Command) -> Result<Value, AdminError> {
         Command::JobShow { id } => Ok(value(&find_job(core, id)?)),
         Command::JobRetry { id } => retry(core, id),
         workflow => apply_workflow(core, workflow),
+    }
+}
+
+fn apply_policy(core: &Core, command: &Command) -> Result<Value, AdminError> {
+    match command {
+        Command::PolicySet {
+            tenant,
+            file,
+            source,
+        } => {
+            let policy = policy::parse(source, file)
+                .map_err(|error| AdminError::Refused(error.to_string()))?;
+            core.set_policy(tenant.as_deref(), &policy, source)?;
+            let rules = policy.rules.len();
+            Ok(json!({ "policy": policy.name, "version": policy.version, "rules": rules }))
+        }
+        Command::PolicyShow { tenant } => {
+            let stored = core.policy(tenant.as_deref())?;
+            let made = policy::READY_MADE.first();
+            let source = stored.map(|stored| stored.source);
+            let source = source.or_else(|| made.map(|made| made.source.to_owned()));
+            Ok(json!({ "source": source }))
+        }
+        Command::PolicyRemove { tenant } => {
+            core.remove_policy(tenant.as_deref())?;
+            Ok(json!({ "policy": "baseline", "state": "removed" }))
+        }
+        _ => Err(AdminError::Refused("not a policy command".to_owned())),
     }
 }
 

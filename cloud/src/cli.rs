@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use log::LevelFilter;
+use scantrip_cloud_client::posture::policy;
 use scantrip_cloud_client::wire::EntryPoint;
 use serde_json::{Value, json};
 
@@ -55,6 +56,9 @@ enum Action {
         /// Address and port; port 0 takes a free one.
         #[arg(long, value_name = "ADDR")]
         listen: SocketAddr,
+        /// Address and port for monitoring (`GET /metrics`), better one of this machine alone.
+        #[arg(long, value_name = "ADDR")]
+        metrics: Option<SocketAddr>,
     },
     /// Customers.
     #[command(subcommand)]
@@ -62,6 +66,9 @@ enum Action {
     /// Printers.
     #[command(subcommand)]
     Device(DeviceAction),
+    /// What a tenant asks of its devices' security settings.
+    #[command(subcommand)]
+    Policy(PolicyAction),
     /// What becomes of scans.
     #[command(subcommand)]
     Workflow(WorkflowAction),
@@ -109,6 +116,14 @@ enum DeviceAction {
     },
     /// Lists devices.
     List,
+    /// Shows everything about a device: its report, its settings judged by the policy.
+    Show {
+        /// The device's id or serial number.
+        id: String,
+        /// With what became of it over time.
+        #[arg(long)]
+        history: bool,
+    },
     /// Ends a device's certificates; a new code brings it back.
     Revoke {
         /// The device's id.
@@ -121,6 +136,27 @@ struct Tenant {
     /// Name or id; not needed when there is only one.
     #[arg(long = "tenant", value_name = "TENANT")]
     name: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicyAction {
+    /// Sets a policy; devices are judged by it at once.
+    Set {
+        #[command(flatten)]
+        tenant: Tenant,
+        /// The policy, TOML; or `baseline`, `strict` or `konica-minolta-enhanced-security`.
+        file: PathBuf,
+    },
+    /// Prints the policy's file.
+    Show {
+        #[command(flatten)]
+        tenant: Tenant,
+    },
+    /// Removes the policy; the baseline holds again.
+    Remove {
+        #[command(flatten)]
+        tenant: Tenant,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -193,10 +229,13 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let json = arguments.json;
     let command = match arguments.action {
         Action::Init(options) => return print(&init(&data, options)?, json),
-        Action::Serve { listen } => {
-            return serve::serve(&data, listen, |address| {
-                let line = format!("listening on https://{address}");
-                drop(writeln!(std::io::stdout(), "{line}"));
+        Action::Serve { listen, metrics } => {
+            return serve::serve(&data, listen, metrics, |address, metrics| {
+                let mut out = std::io::stdout();
+                if let Some(metrics) = metrics {
+                    drop(writeln!(out, "metrics on http://{metrics}/metrics"));
+                }
+                drop(writeln!(out, "listening on https://{address}"));
             });
         }
         action => command(action)?,
@@ -214,7 +253,19 @@ fn command(action: Action) -> anyhow::Result<Command> {
             serial,
         },
         Action::Device(DeviceAction::List) => Command::DeviceList,
+        Action::Device(DeviceAction::Show { id, history }) => Command::DeviceShow { id, history },
         Action::Device(DeviceAction::Revoke { id }) => Command::DeviceRevoke { id },
+        Action::Policy(PolicyAction::Set { tenant, file }) => Command::PolicySet {
+            tenant: tenant.name,
+            source: policy_source(&file)?,
+            file: file.display().to_string(),
+        },
+        Action::Policy(PolicyAction::Show { tenant }) => Command::PolicyShow {
+            tenant: tenant.name,
+        },
+        Action::Policy(PolicyAction::Remove { tenant }) => Command::PolicyRemove {
+            tenant: tenant.name,
+        },
         Action::Workflow(WorkflowAction::Add { tenant, file }) => Command::WorkflowAdd {
             tenant: tenant.name,
             source: read(&file)?,
@@ -299,6 +350,16 @@ fn entry_point(text: &str) -> Result<EntryPoint, String> {
             })
         }
         _ => Err("expected NAME,REGION,URL with an https:// URL".to_owned()),
+    }
+}
+
+/// A ready-made policy by its name, or a file.
+fn policy_source(file: &Path) -> anyhow::Result<String> {
+    let made = policy::READY_MADE.iter();
+    let mut named = made.filter(|made| Some(made.name) == file.to_str());
+    match named.next() {
+        Some(made) => Ok(made.source.to_owned()),
+        None => read(file),
     }
 }
 

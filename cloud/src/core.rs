@@ -15,11 +15,13 @@ mod desired;
 mod est;
 pub mod global;
 pub mod jobs;
+pub mod metrics;
 mod outcomes;
 mod principal;
 pub mod record;
 mod reports;
 pub mod route;
+pub mod standing;
 pub mod tenants;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,7 @@ mod uploads;
 pub mod workflows;
 
 use std::net::IpAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::request::Parts;
@@ -95,6 +98,9 @@ pub struct Core {
     desired: Cache<String, Arc<desired::TenantView>>,
     uploads: uploads::Local,
     committed: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    presence: standing::Presence,
+    watching: AtomicBool,
+    metrics: metrics::Metrics,
 }
 
 impl std::fmt::Debug for Core {
@@ -110,6 +116,7 @@ impl Core {
     /// When the device CA's key is missing or damaged.
     pub fn open(ports: Ports, settings: Settings) -> Result<Arc<Self>, AuthorityError> {
         let authority = Authority::open(&ports)?;
+        let metrics = metrics::Metrics::new(ports.clock.now_ms());
         Ok(Arc::new(Self {
             ports,
             settings,
@@ -119,6 +126,9 @@ impl Core {
             desired: Cache::new(),
             uploads: uploads::Local::default(),
             committed: OnceLock::new(),
+            presence: standing::Presence::default(),
+            watching: AtomicBool::new(false),
+            metrics,
         }))
     }
 
@@ -151,6 +161,12 @@ impl Core {
         if let Some(notify) = self.committed.get() {
             notify();
         }
+    }
+
+    /// The operator's numbers.
+    #[must_use]
+    pub const fn metrics(&self) -> &metrics::Metrics {
+        &self.metrics
     }
 
     /// Forgets what was cached: after an operator's change in this process.
@@ -224,7 +240,7 @@ impl Core {
         match call.route.action {
             Action::Reenroll => est::reenroll(self, device, body),
             Action::Desired => desired::get(self, device, &call.head.headers),
-            Action::Report => reports::take(device, body),
+            Action::Report => reports::take(self, device, body),
             Action::UploadOffset => uploads::offset(self, device, call),
             Action::UploadDelete => uploads::delete(self, device, call),
             Action::Commit => commit::commit(self, device, &call.id, body),

@@ -15,6 +15,7 @@ pub mod jpeg;
 pub mod keys;
 pub mod listener;
 pub mod logger;
+pub mod metrics_listener;
 pub mod name_pattern;
 pub mod pdf;
 pub mod ports;

@@ -167,6 +167,9 @@ async fn handle(
         take(&core, &peer, &head, body).await?
     };
     let route = crate::core::route::find(&head.method, head.uri.path());
+    if let Some((route, _)) = route {
+        core.metrics().count(route, answer.status().as_u16());
+    }
     let name = route.map_or("no route", |(route, _)| route.name);
     log::debug!("{name} {}", answer.status().as_u16());
     #[cfg(feature = "fault")]

@@ -15,6 +15,7 @@ use crate::core::Core;
 use crate::core::answer::chain;
 use crate::data::DataFolder;
 use crate::listener::{self, ServerIdentity};
+use crate::metrics_listener;
 use crate::runner::Runner;
 use crate::steps::folders::SystemFolders;
 
@@ -22,17 +23,21 @@ use crate::steps::folders::SystemFolders;
 const BLOCKING_THREADS: usize = 32;
 /// Expired items, and the server's own certificate.
 const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+/// How often it is looked who is silent.
+const WATCH: Duration = Duration::from_secs(60);
 /// The runner looks at least this often: other processes may have queued something.
 const RUNNER_LOOK: Duration = Duration::from_secs(60);
 
-/// Serves until SIGTERM or SIGINT. `ready` is called with the address once devices may connect.
+/// Serves until SIGTERM or SIGINT. `ready` is called with the addresses, for devices and for
+/// monitoring, once they may connect.
 ///
 /// # Errors
 /// When the data folder, the address or the system refuses.
 pub fn serve(
     data: &DataFolder,
     listen: SocketAddr,
-    ready: impl FnOnce(SocketAddr),
+    metrics: Option<SocketAddr>,
+    ready: impl FnOnce(SocketAddr, Option<SocketAddr>),
 ) -> anyhow::Result<()> {
     let _lock = data.lock()?;
     let service = data.service()?;
@@ -49,6 +54,19 @@ pub fn serve(
     let listener = runtime
         .block_on(listener::bind(listen))
         .with_context(|| format!("cannot listen on {listen}"))?;
+    let metrics = metrics
+        .map(|address| {
+            runtime
+                .block_on(listener::bind(address))
+                .with_context(|| format!("cannot listen on {address} for monitoring"))
+        })
+        .transpose()?;
+    let monitoring = metrics
+        .as_ref()
+        .and_then(|metrics| metrics.local_addr().ok());
+    if let Some(address) = monitoring.filter(|address| !address.ip().is_loopback()) {
+        log::warn!("whoever reaches {address} can read the metrics; there is no password");
+    }
     let runner = RunnerThread::start(data, &core)?;
     {
         let core = Arc::clone(&core);
@@ -58,8 +76,12 @@ pub fn serve(
             .spawn(move || admin::serve(&core, &commands))
             .context("cannot start a thread")?;
     }
-    ready(listener.local_addr()?);
+    ready(listener.local_addr()?, monitoring);
     runtime.block_on(async {
+        if let Some(metrics) = metrics {
+            tokio::spawn(metrics_listener::serve(Arc::clone(&core), metrics));
+        }
+        tokio::spawn(watch(Arc::clone(&core)));
         let house = tokio::spawn(keep_house(Arc::clone(&core), Arc::clone(&identity)));
         listener::serve(core, listener, identity, stop_signal()).await;
         house.abort();
@@ -83,6 +105,21 @@ async fn stop_signal() {
         _ = interrupt.recv() => {}
     }
     log::info!("stopping: requests under way may end");
+}
+
+/// Looks who is silent and who is back.
+async fn watch(core: Arc<Core>) {
+    let mut every = tokio::time::interval(WATCH);
+    loop {
+        every.tick().await;
+        let core = Arc::clone(&core);
+        let work = move || {
+            if let Err(error) = core.watch() {
+                log::error!("cannot tell which devices are silent: {}", chain(&error));
+            }
+        };
+        drop(tokio::task::spawn_blocking(work).await);
+    }
 }
 
 async fn keep_house(core: Arc<Core>, identity: Arc<ServerIdentity>) {

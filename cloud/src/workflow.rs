@@ -7,6 +7,7 @@
 //! | `name` | for people; at most 80 characters |
 //! | `id` | stable, `[a-z0-9-]`; made of the name if left out |
 //! | `retention_days` | how long sealed pages are kept after delivery, 0 to 3650; 30 if left out |
+//! | `requires` | what the device's settings must be, such as `"storage.encryption=all"` |
 //! | `[[fields]]` | `name`, `label`, `type` (text, number, date, choice), `required`, ... |
 //! | `[scan]` | `sources`, `color_modes` (color, gray, bw), `resolutions_dpi`, `duplex` |
 //! | `[[steps]]` | `use` names one of [`STEPS`]; the other keys are its options |
@@ -18,6 +19,7 @@
 
 use std::ops::Range;
 
+use scantrip_cloud_client::posture::REQUIRES_FEATURE;
 use scantrip_cloud_client::wire;
 use serde::Deserialize;
 use thiserror::Error;
@@ -27,6 +29,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use crate::steps::{STEPS, Shape, Step, StepMeta, StepOptions};
 
 mod fields;
+mod requires;
 
 /// A checked workflow.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub struct Workflow {
     pub name: String,
     /// How long sealed pages are kept after delivery.
     pub retention_days: u32,
+    /// What the device's settings must be.
+    pub requires: Vec<String>,
     /// What the panel asks.
     pub fields: Vec<wire::Field>,
     /// How it may scan.
@@ -100,6 +105,8 @@ struct Raw {
     id: Option<Spanned<String>>,
     retention_days: Option<Spanned<i64>>,
     #[serde(default)]
+    requires: Vec<Spanned<String>>,
+    #[serde(default)]
     fields: Vec<Spanned<fields::RawField>>,
     #[serde(default)]
     scan: RawScan,
@@ -148,7 +155,12 @@ impl Workflow {
             name: self.name.clone(),
             fields: self.fields.clone(),
             scan: self.scan.clone(),
-            must_understand: Vec::new(),
+            // An agent that cannot check must not scan.
+            must_understand: match self.requires.is_empty() {
+                true => Vec::new(),
+                false => vec![REQUIRES_FEATURE.to_owned()],
+            },
+            requires: self.requires.clone(),
         }
     }
 }
@@ -185,6 +197,7 @@ fn parse(text: &str) -> Result<Workflow, Fault> {
         id: id(&raw)?,
         name: name.to_owned(),
         retention_days: retention_days(raw.retention_days.as_ref())?,
+        requires: requires::check(&raw.requires)?,
         scan: scan(&raw.scan)?,
         steps,
         fields,

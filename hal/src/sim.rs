@@ -54,6 +54,8 @@ pub struct SimConfig {
     pub serial: String,
     /// What goes wrong.
     pub faults: Vec<Fault>,
+    /// Security settings that have other values than usual, by id.
+    pub settings: Vec<(String, String)>,
     /// How time passes.
     pub sleep: fn(Duration),
     /// What a power cut does.
@@ -74,6 +76,7 @@ impl Default for SimConfig {
             dpi: 300,
             serial: "SIM-0001".to_owned(),
             faults: Vec::new(),
+            settings: Vec::new(),
             sleep,
             power_cut: crate::fault::power_cut,
         }
@@ -210,7 +213,9 @@ impl SimMfp {
     /// The MFP's security settings.
     #[must_use]
     pub fn settings(&self) -> SimSettings {
-        SimSettings
+        SimSettings {
+            values: self.shared.config.settings.clone(),
+        }
     }
 
     /// Puts a new stack into the feeder and clears what had stopped it.

@@ -9,6 +9,7 @@
 mod bad_input;
 mod enrollment;
 mod journey;
+mod posture;
 mod power;
 mod secrets;
 mod tidy;

@@ -12,7 +12,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("scantrip-config", &[]),
     ("scantrip-hal", &[]),
     ("scantrip-cloud-client", &[]),
-    ("scantrip-cloud", &["scantrip-cloud-client"]),
+    // Of the HAL, the catalogue of settings alone: plain tables, no backend.
+    ("scantrip-cloud", &["scantrip-cloud-client", "scantrip-hal"]),
     (
         "scantrip",
         &["scantrip-config", "scantrip-hal", "scantrip-cloud-client"],

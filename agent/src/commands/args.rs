@@ -64,8 +64,11 @@ pub(crate) enum Command {
     Status,
     /// Ask the cloud for news now
     Sync,
-    /// Read the security settings of the device
-    Settings,
+    /// Read the security settings of the device and judge them by a policy
+    ///
+    /// Tells what is wrong, how to mend it and where that is written. Without --policy, the policy
+    /// is the tenant's, or else the baseline.
+    Settings(SettingsOptions),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -82,6 +85,22 @@ pub(crate) struct EnrollOptions {
     /// Taken only to tell why it is refused.
     #[arg(long, hide = true, value_name = "NOTHING")]
     pub(crate) code: Option<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SettingsOptions {
+    /// File with a policy, or `baseline`, `strict` or `konica-minolta-enhanced-security`
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: Option<String>,
+    /// Tell what changed since the first reading, or the last one that was accepted
+    #[arg(long)]
+    pub(crate) diff: bool,
+    /// Take the settings as they are now as those that others are compared with
+    #[arg(long, conflicts_with_all = ["diff", "pwg", "policy"])]
+    pub(crate) accept: bool,
+    /// Answer in the terms of PWG 5110.1, as JSON
+    #[arg(long, conflicts_with_all = ["diff", "policy"])]
+    pub(crate) pwg: bool,
 }
 
 #[derive(Debug, Args)]

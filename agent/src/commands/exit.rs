@@ -27,6 +27,8 @@ pub enum Exit {
     Refused = 8,
     /// Another job is being scanned, or another process owns the state.
     Busy = 9,
+    /// The device's security settings are not as the workflow requires.
+    Posture = 10,
 }
 
 impl Exit {
@@ -54,6 +56,10 @@ impl Exit {
             Self::Busy,
             "another job is being scanned, or another process owns the state",
         ),
+        (
+            Self::Posture,
+            "the device's security settings are not as the workflow requires",
+        ),
     ];
 
     /// The code.
@@ -79,6 +85,7 @@ impl From<RefusalKind> for Exit {
             RefusalKind::Refused => Self::Refused,
             RefusalKind::Unreachable => Self::Unreachable,
             RefusalKind::Scanner => Self::Person,
+            RefusalKind::Posture => Self::Posture,
             RefusalKind::Internal => Self::Internal,
         }
     }
@@ -100,7 +107,7 @@ mod tests {
         for (number, (exit, _)) in Exit::ALL.iter().enumerate() {
             assert_eq!(usize::from(exit.code()), number);
         }
-        assert_eq!(Exit::ALL.len(), usize::from(Exit::Busy.code()) + 1);
+        assert_eq!(Exit::ALL.len(), usize::from(Exit::Posture.code()) + 1);
     }
 
     #[test]

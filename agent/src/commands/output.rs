@@ -54,6 +54,11 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// How wide a line may be: as the terminal is, or as most are.
+    pub(crate) fn width(&self) -> usize {
+        if self.terminal { columns() } else { 80 }
+    }
+
     /// Whether a machine reads.
     pub(crate) const fn is_json(&self) -> bool {
         self.json

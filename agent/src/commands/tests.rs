@@ -468,6 +468,7 @@ fn refusals_have_their_exit_codes() {
         (RefusalKind::Refused, Exit::Refused),
         (RefusalKind::Unreachable, Exit::Unreachable),
         (RefusalKind::Scanner, Exit::Person),
+        (RefusalKind::Posture, Exit::Posture),
         (RefusalKind::Internal, Exit::Internal),
     ] {
         let refused = move || {

@@ -1,4 +1,4 @@
-//! Commands that only show something: `status`, `workflows`, `settings`, and `sync`.
+//! Commands that only show something: `status`, `workflows`, and `sync`.
 
 use super::World;
 use super::access::Access;
@@ -31,17 +31,6 @@ pub(crate) fn workflows(world: &mut World<'_>, access: &Access) -> Result<(), Fa
     match access.service.call(Request::Workflows)? {
         Reply::Workflows(list) => {
             world.output.answer(&list, || render::workflow::list(&list));
-            Ok(())
-        }
-        other => Err(Failure::strange(&other)),
-    }
-}
-
-/// `settings`: the security settings.
-pub(crate) fn settings(world: &mut World<'_>, access: &Access) -> Result<(), Failure> {
-    match access.service.call(Request::Settings)? {
-        Reply::Settings(list) => {
-            world.output.answer(&list, || render::setting::list(&list));
             Ok(())
         }
         other => Err(Failure::strange(&other)),

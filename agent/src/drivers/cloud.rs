@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use scantrip_cloud_client::certificate::CertDer;
 use scantrip_cloud_client::http::Purpose;
-use scantrip_cloud_client::wire::{Report, ReportDevice, ReportHealth, ReportSetting};
+use scantrip_cloud_client::wire::{
+    Report, ReportDevice, ReportEntryPoint, ReportError, ReportHealth, ReportSetting,
+};
 use scantrip_cloud_client::{desired, entry_points, outcomes, reports};
-use scantrip_hal::settings::Verdict;
 
 use super::Context;
 use super::network::{Network, Who, call_failure, local};
 use crate::engine::failure::Failure;
 use crate::engine::session::Doors;
 use crate::engine::{Answer, Answered, Call, Health, Lane, outbox};
+use crate::redact;
 use crate::spool::JobReader;
 use crate::store::{Anchors, Identity};
 
@@ -92,14 +94,17 @@ impl<N: Network> CloudDriver<N> {
             Call::Report {
                 sequence,
                 dropped,
+                epoch,
                 known_settings,
                 health,
             } => {
-                let (settings, report) = self.picture(sequence, dropped, known_settings, health);
-                let sent = self.call(url, Who::Device, Purpose::Call, |conn| {
-                    reports::send(conn, &report)
-                });
-                Answer::Reported(settings, sent)
+                let blank = Report {
+                    sequence,
+                    epoch,
+                    dropped,
+                    ..Report::default()
+                };
+                self.report(url, blank, known_settings, health)
             }
             Call::Outbox(call) => self.outbox(url, call),
         }
@@ -177,50 +182,80 @@ impl<N: Network> CloudDriver<N> {
         Ok(anchors.into_iter().map(|der| der.0).collect())
     }
 
-    /// The device as it is now, and the fingerprint of its settings.
-    fn picture(
-        &self,
-        sequence: u64,
-        dropped: u64,
+    /// Fills in the device as it is now, and sends that.
+    fn report(
+        &mut self,
+        url: &str,
+        blank: Report,
         known_settings: Option<u64>,
         health: Health,
-    ) -> (u64, Report) {
-        let mut settings = Vec::new();
-        self.context.read_settings(&mut |setting| {
-            let (verdict, reason) = verdict(&setting.verdict);
-            settings.push(ReportSetting {
-                id: setting.id.to_owned(),
-                value: setting.value.as_str().to_owned(),
-                verdict: verdict.to_owned(),
-                reason,
-            });
-        });
-        let fingerprint = fingerprint(&settings);
-        let now = self.context.time.boot().as_millis();
+    ) -> Answer {
+        let readings = self.context.read_settings(&mut |_setting| {}).readings;
+        let settings = fingerprint(&readings);
+        let (events, events_dropped) = self.context.with_events(|events| (events.next(), false));
+        let last = events.last().map_or(0, |event| event.seq);
         let device = &self.context.device;
         let report = Report {
-            sequence,
             at_ms: self.context.time.clock().as_millis(),
-            dropped,
             device: ReportDevice {
                 vendor: device.vendor.as_str().to_owned(),
                 model: device.model.as_str().to_owned(),
                 serial: device.serial.as_str().to_owned(),
                 firmware: device.firmware.as_str().to_owned(),
             },
-            health: ReportHealth {
-                agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-                uptime_seconds: now.saturating_sub(self.started_ms) / 1000,
-                queued_jobs: health.queued_jobs,
-                spool_bytes: self.context.spool.usage().bytes,
-                entry_point: health.entry_point,
-                skew_ms: health.skew_ms,
-                certificate_days: health.certificate_days,
-            },
-            settings: (known_settings != Some(fingerprint)).then_some(settings),
+            health: self.health(health),
+            settings: (known_settings != Some(settings)).then(|| readings.to_vec()),
+            scanner: self.context.scanner(),
+            events,
+            events_dropped,
+            ..blank
         };
-        (fingerprint, report)
+        let result = self.call(url, Who::Device, Purpose::Call, |conn| {
+            reports::send(conn, &report)
+        });
+        let told = result.is_ok() && (last > 0 || events_dropped > 0);
+        let more = told
+            && self
+                .context
+                .with_events(|events| (events.told(last, events_dropped), true));
+        Answer::Reported {
+            settings,
+            more,
+            result,
+        }
     }
+
+    fn health(&self, health: Health) -> ReportHealth {
+        let now = self.context.time.boot().as_millis();
+        let measured = health.measured.into_iter();
+        ReportHealth {
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: now.saturating_sub(self.started_ms) / 1000,
+            queued_jobs: health.queued_jobs,
+            spool_bytes: self.context.spool.usage().bytes,
+            entry_point: health.entry_point,
+            skew_ms: health.skew_ms,
+            certificate_days: health.certificate_days,
+            memory_bytes: memory_bytes(),
+            entry_points: measured
+                .map(|(name, connect_ms)| ReportEntryPoint { name, connect_ms })
+                .collect(),
+            last_error: health.last_error.map(|(message, at_ms)| ReportError {
+                message: redact::text(&message),
+                at_ms,
+            }),
+        }
+    }
+}
+
+/// Memory of this process, as Linux counts it.
+fn memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 /// What a failed call is to the engine.
@@ -235,20 +270,6 @@ impl From<scantrip_cloud_client::problem::CallError> for CallFault {
 impl From<Failure> for CallFault {
     fn from(failure: Failure) -> Self {
         Self(failure)
-    }
-}
-
-/// A verdict in the words of the wire, and its reason.
-#[must_use]
-pub fn verdict(verdict: &Verdict) -> (&'static str, Option<String>) {
-    match verdict {
-        Verdict::Secure => ("secure", None),
-        Verdict::NotSecure => ("not-secure", None),
-        Verdict::NotApplicable => ("not-applicable", None),
-        Verdict::Unknown(unknown) => {
-            let (why, detail) = (unknown.why.as_str(), unknown.detail.as_str());
-            ("unknown", Some(format!("{why}: {detail}")))
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use scantrip_cloud_client::wire::SignedReceipt;
+use scantrip_cloud_client::wire::{EventKind, SignedReceipt};
 
 use super::Context;
 use crate::engine::failure::chain;
@@ -43,12 +43,24 @@ impl Keeper {
                 self.context.time.raise_floor(unix_ms);
                 state.save(&TimeFloor { unix_ms })
             }
+            Keep::Event(what) => {
+                self.context.add_event(what);
+                Ok(())
+            }
             Keep::Job(job, job_state) => {
+                match job_state {
+                    JobState::Refused { .. } => self.ended(job, "refused"),
+                    JobState::Discarded => self.ended(job, "discarded"),
+                    _ => {}
+                }
                 self.note(job, job_state);
                 Ok(())
             }
             Keep::Receipt(job, receipt, head) => {
                 let kept = self.receipt(job, *receipt, head);
+                if kept.is_ok() {
+                    self.ended(job, "received");
+                }
                 return Some(Input::Kept(job, kept.map_err(|error| chain(&error))));
             }
             Keep::Erase(job) => {
@@ -81,6 +93,13 @@ impl Keeper {
         Ok(())
     }
 
+    fn ended(&self, job: JobId, state: &str) {
+        self.context.add_event(EventKind::JobEnded {
+            job: job.to_string(),
+            state: state.to_owned(),
+        });
+    }
+
     fn note(&self, job: JobId, state: JobState) {
         let noted = self.entry(job).and_then(|mut entry| {
             if entry.state == state {
@@ -106,6 +125,7 @@ impl Keeper {
     fn wipe(&self) -> Result<(), String> {
         let context = &self.context;
         context.state.wipe().map_err(|error| chain(&error))?;
+        context.forget_posture();
         context.identity_changed();
         for job in context.spool.jobs() {
             context.spool.remove(job).map_err(|error| chain(&error))?;

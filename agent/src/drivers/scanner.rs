@@ -1,11 +1,12 @@
 //! The scanner's lane: feeds, seals and saves pages; the only writer of job files.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use scantrip_cloud_client::seal::{
     CHUNK_BYTES, ObjectId, ObjectKind, RecipientKey, Sealer, seal_to_vec,
 };
-use scantrip_cloud_client::wire::{INTENT_OBJECT, Intent};
+use scantrip_cloud_client::wire::{EventKind, INTENT_OBJECT, Intent};
 use scantrip_hal::scanner::{
     AdfState, NextPage, PageInfo, ScanSettings, Scanner, ScannerErrorKind,
 };
@@ -23,6 +24,22 @@ use crate::spool::{JobFile, PageDetails, SpoolError};
 
 /// The number of the manifest among a job's objects.
 const MANIFEST: u32 = 0;
+
+/// A fault in the words of IPP (`printer-state-reasons`, PWG 5100.13).
+const fn state_reason(kind: ScannerErrorKind) -> &'static str {
+    match kind {
+        ScannerErrorKind::FeederEmpty => "media-empty",
+        ScannerErrorKind::PaperJam => "media-jam",
+        ScannerErrorKind::DoubleFeed => "input-pick-error",
+        ScannerErrorKind::CoverOpen => "cover-open",
+        ScannerErrorKind::Offline => "shutdown",
+        _ => "other",
+    }
+}
+
+/// A reading may be this old to decide about a workflow: stacks scanned one after the other do not
+/// each wait for the network, and a change counts within a minute.
+pub const GATE_AGE_MAX: Duration = Duration::from_secs(60);
 
 /// Has the scanner and the job file that is open.
 pub struct ScannerDriver {
@@ -74,19 +91,31 @@ impl ScannerDriver {
     /// Carries out one action.
     pub fn run(&mut self, scan: Scan) -> Scanned {
         match scan {
-            Scan::Look => {
+            Scan::Look { settings } => {
+                let gate = settings.then(|| self.context.recent_settings(GATE_AGE_MAX));
                 let looked = self.scanner.capabilities();
-                Scanned::Looked(looked.map_err(|error| error.to_string()))
+                Scanned::Looked(looked.map_err(|error| error.to_string()), gate)
             }
             Scan::Begin {
                 job,
                 new,
                 recipient,
                 settings,
-            } => Scanned::Begun(self.begin(job, new, &recipient, &settings)),
-            Scan::NextPage { object } => Scanned::Fed(self.next_page(object)),
+            } => {
+                let begun = self.begin(job, new, &recipient, &settings);
+                if begun.is_ok() {
+                    self.context.set_scanner("processing", None);
+                }
+                Scanned::Begun(begun)
+            }
+            Scan::NextPage { object } => {
+                let fed = self.next_page(object);
+                self.note(&fed);
+                Scanned::Fed(fed)
+            }
             Scan::Halt => {
                 self.cancel();
+                self.context.set_scanner("idle", None);
                 let loaded = self.scanner.status().map(|status| status.adf);
                 Scanned::Halted(matches!(loaded, Ok(Some(AdfState::Loaded))))
             }
@@ -103,6 +132,20 @@ impl ScannerDriver {
                 self.cancel();
                 self.open.take_if(|file| file.job() == job);
                 Scanned::Closed
+            }
+        }
+    }
+
+    /// What the scanner does now, for reports.
+    fn note(&self, fed: &Fed) {
+        match fed {
+            Fed::Page(..) => {}
+            Fed::End | Fed::NotKept { .. } => self.context.set_scanner("idle", None),
+            Fed::Fault(kind, _) => {
+                let reason = state_reason(*kind);
+                self.context.set_scanner("stopped", Some(reason));
+                let reason = reason.to_owned();
+                self.context.add_event(EventKind::ScannerFault { reason });
             }
         }
     }

@@ -11,13 +11,14 @@
 //! numbers are positions as shown: page 3 is the third of those that count.
 
 mod action;
+mod gate;
 mod job;
 mod manifest;
 mod rules;
 
 use std::collections::BTreeMap;
 
-use scantrip_cloud_client::wire::{Intent, PAGES_MAX};
+use scantrip_cloud_client::wire::{Intent, PAGES_MAX, ReportSetting, Workflow};
 use scantrip_hal::scanner::{ScanSettings, ScannerCapabilities};
 
 use super::Token;
@@ -28,6 +29,7 @@ use crate::job_id::JobId;
 use job::{About, Job, no_key, offer};
 
 pub use action::{Action, Draft, Fed, NewJob, Page, Recipient, Scan, World};
+pub use gate::reason as unmet_reason;
 pub use manifest::ManifestPlan;
 pub use rules::fault as fault_message;
 
@@ -116,10 +118,7 @@ impl Machine {
         world: &World<'_>,
     ) {
         match self.plan(fresh, request, world) {
-            Ok(plan) => {
-                self.lane = Lane::Looking { token, plan };
-                self.scan(Scan::Look);
-            }
+            Ok(plan) => self.look(token, plan, world),
             Err(refusal) => self.reply(token, Err(refusal)),
         }
     }
@@ -135,24 +134,25 @@ impl Machine {
         true
     }
 
-    /// What the scanner can do.
+    /// What the scanner can do, and the settings if they decide.
     pub fn handle_looked(
         &mut self,
         result: Result<ScannerCapabilities, String>,
+        readings: Option<&[ReportSetting]>,
         world: &World<'_>,
     ) {
         let Lane::Looking { token, plan } = std::mem::replace(&mut self.lane, Lane::Free) else {
             log::warn!("capture: nobody asked what the scanner can do");
             return;
         };
-        let (workflow, request) = match &plan {
-            Plan::New(_, job, _, request) => (job.workflow.clone(), request),
-            Plan::More(job, request) => {
-                let known = self.jobs.get(job).map(|job| job.workflow.clone());
-                (known.unwrap_or_default(), request)
-            }
-        };
-        let rules = world.workflows.iter().find(|each| each.id == workflow);
+        let rules = self.rules(&plan, world);
+        if let Some(rules) = rules
+            && let Err(refused) = gate::check(rules, readings, &world.time)
+        {
+            self.out.push_back(Action::Refused(refused.event));
+            return self.reply(token, Err(refused.refusal));
+        }
+        let (Plan::New(_, _, _, request) | Plan::More(_, request)) = &plan;
         let settings = result
             .map_err(|why| scanner(format!("the scanner does not answer: {why}")))
             .and_then(|can| rules::settings(rules.map(|each| &each.scan), request, &can));
@@ -385,6 +385,23 @@ impl Machine {
         Ok(Plan::New(fresh, Box::new(job), Box::new(new), request))
     }
 
+    /// The workflow of a plan, if this device still has it.
+    fn rules<'a>(&self, plan: &Plan, world: &World<'a>) -> Option<&'a Workflow> {
+        let id = match plan {
+            Plan::New(_, job, _, _) => &job.workflow,
+            Plan::More(job, _) => &self.jobs.get(job)?.workflow,
+        };
+        world.workflows.iter().find(|each| each.id == *id)
+    }
+
+    fn look(&mut self, token: Token, plan: Plan, world: &World<'_>) {
+        let settings = self
+            .rules(&plan, world)
+            .is_some_and(|rules| !rules.requires.is_empty());
+        self.lane = Lane::Looking { token, plan };
+        self.scan(Scan::Look { settings });
+    }
+
     fn begin(&mut self, token: Token, plan: Plan, settings: ScanSettings, recipient: Recipient) {
         let (job, new, held) = match plan {
             Plan::New(id, mut job, new, _) => {
@@ -439,7 +456,7 @@ impl Machine {
             return Ok(());
         };
         match edit {
-            Edit::AddMore => return self.add_more(token, id),
+            Edit::AddMore => return self.add_more(token, id, world),
             Edit::Reorder { pages } => job.reorder(&pages)?,
             Edit::Rotate { page, degrees } => job.rotate(page, degrees)?,
             Edit::Delete { page } => {
@@ -464,7 +481,7 @@ impl Machine {
         Ok(())
     }
 
-    fn add_more(&mut self, token: Token, id: JobId) -> Result<(), Refusal> {
+    fn add_more(&mut self, token: Token, id: JobId, world: &World<'_>) -> Result<(), Refusal> {
         let Some(job) = self.jobs.get(&id) else {
             return Ok(());
         };
@@ -473,11 +490,7 @@ impl Machine {
             return Err(invalid(message));
         }
         let request = job.as_before();
-        self.lane = Lane::Looking {
-            token,
-            plan: Plan::More(id, request),
-        };
-        self.scan(Scan::Look);
+        self.look(token, Plan::More(id, request), world);
         Ok(())
     }
 

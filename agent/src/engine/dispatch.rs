@@ -24,6 +24,10 @@ impl Engine {
                 self.outbox.handle_sealed(job, opened_at, with_intent);
             }
             capture::Action::Discard(job, token) => self.outbox.handle_discard(job, token),
+            capture::Action::Refused(event) => {
+                self.out.push_back(Action::Keep(Keep::Event(event)));
+                self.report.handle_change(now);
+            }
         }
         true
     }
@@ -136,12 +140,14 @@ impl Engine {
             Some(report::Action::Send {
                 sequence,
                 dropped,
+                epoch,
                 known_settings,
             }) => {
                 let health = self.health(now);
                 let call = Call::Report {
                     sequence,
                     dropped,
+                    epoch,
                     known_settings,
                     health,
                 };

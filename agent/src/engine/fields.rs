@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use scantrip_cloud_client::posture::REQUIRES_FEATURE;
 use scantrip_cloud_client::wire::{FIELD_BYTES_MAX, Field, FieldKind, Workflow};
 
 use crate::api::{Refusal, RefusalKind};
 
-/// Features of workflows that this version knows. There is none yet.
-const KNOWN_FEATURES: &[&str] = &[];
+/// Features of workflows that this version knows.
+const KNOWN_FEATURES: &[&str] = &[REQUIRES_FEATURE];
 /// Largest compiled pattern: enough for any form field, far too little to fill the memory.
 const PATTERN_BYTES_MAX: usize = 64 * 1024;
 
@@ -188,6 +189,7 @@ mod tests {
             fields,
             scan: scantrip_cloud_client::wire::ScanRules::default(),
             must_understand: Vec::new(),
+            requires: Vec::new(),
         }
     }
 

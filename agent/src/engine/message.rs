@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use scantrip_cloud_client::desired::Polled;
-use scantrip_cloud_client::wire::{Outcome, SignedReceipt};
+use scantrip_cloud_client::wire::{EventKind, Outcome, SignedReceipt};
 use scantrip_hal::keys::KeySlot;
 use scantrip_hal::scanner::ScannerCapabilities;
 
@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::identity::SecretCode;
 use super::{identity, outbox, session};
 use crate::api::{JobEvent, Refusal, Reply, Request};
+use crate::drivers::posture::Gate;
 use crate::job_id::JobId;
 use crate::journal::JobState;
 use crate::store::{
@@ -53,6 +54,8 @@ pub enum Input {
     Scanned(Scanned),
     /// A receipt is in the journal, or may not be.
     Kept(JobId, Result<(), String>),
+    /// A reading showed that a setting has changed.
+    SettingsChanged,
     /// A job's file is erased, or may not be.
     Erased(JobId, Result<(), String>),
     /// Everything is wiped, or some may be left.
@@ -92,8 +95,15 @@ pub enum Answer {
         /// The answer.
         result: Result<Polled, Failure>,
     },
-    /// Of [`Call::Report`], with the fingerprint of the settings that were read.
-    Reported(u64, Result<(), Failure>),
+    /// Of [`Call::Report`].
+    Reported {
+        /// Fingerprint of the settings that were read.
+        settings: u64,
+        /// Whether events wait that had no room.
+        more: bool,
+        /// Whether it arrived.
+        result: Result<(), Failure>,
+    },
     /// Of [`outbox::Call::Upload`].
     Uploaded(JobId, Option<u32>, Result<Option<outbox::Sent>, Failure>),
     /// Of [`outbox::Call::Commit`].
@@ -109,8 +119,8 @@ pub enum Answer {
 /// The answer of the scanner's lane.
 #[derive(Debug)]
 pub enum Scanned {
-    /// Of [`Scan::Look`].
-    Looked(Result<ScannerCapabilities, String>),
+    /// Of [`Scan::Look`], with the settings if they were asked for.
+    Looked(Result<ScannerCapabilities, String>, Option<Gate>),
     /// Of [`Scan::Begin`]: the highest object number used in the file.
     Begun(Result<u32, Refusal>),
     /// Of [`Scan::NextPage`].
@@ -186,6 +196,8 @@ pub enum Call {
         sequence: u64,
         /// Reports dropped before it.
         dropped: u64,
+        /// In which its number counts.
+        epoch: u64,
         /// Fingerprint of the settings that the cloud knows.
         known_settings: Option<u64>,
         /// What the engine knows of itself.
@@ -206,6 +218,10 @@ pub struct Health {
     pub skew_ms: Option<i64>,
     /// Whole days until the certificate ends.
     pub certificate_days: Option<i64>,
+    /// Front doors as they were last measured: name and median time to connect in ms.
+    pub measured: Vec<(String, Option<u32>)>,
+    /// The last error and when it was.
+    pub last_error: Option<(String, u64)>,
 }
 
 /// Something to write down.
@@ -229,6 +245,8 @@ pub enum Keep {
     Floor(u64),
     /// A job's new state, in the journal.
     Job(JobId, JobState),
+    /// Something that the cloud shall know.
+    Event(EventKind),
     /// A job's receipt in the journal, then the end of the chain. Answered by [`Input::Kept`].
     Receipt(JobId, Box<SignedReceipt>, Option<ReceiptHead>),
     /// Erase a job's file. Answered by [`Input::Erased`].
@@ -274,7 +292,7 @@ impl Answer {
             Self::Proven(_) => None,
             Self::Measured(result) => result.as_ref().err(),
             Self::Polled { result, .. } => result.as_ref().err(),
-            Self::Reported(_, result) => result.as_ref().err(),
+            Self::Reported { result, .. } => result.as_ref().err(),
             Self::Uploaded(_, _, result) => result.as_ref().err(),
             Self::Committed(_, result) => result.as_ref().err(),
             Self::Discarded(_, result) => result.as_ref().err(),
@@ -291,7 +309,7 @@ impl Answer {
                 | Self::Discarded(..)
                 | Self::Outcomes(_)
                 | Self::Receipts(_)
-                | Self::Reported(..)
+                | Self::Reported { .. }
         )
     }
 }

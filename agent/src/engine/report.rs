@@ -1,7 +1,8 @@
 //! Telemetry: how the device does, and its security settings.
 //!
 //! A report is a whole picture taken when it is sent, so one that could not be sent is not kept:
-//! the next one says more, and how many were dropped. The number only grows, over restarts too.
+//! the next one says more, and how many were dropped. Events wait in a buffer of the drivers and go
+//! along, some with each report. The number only grows, over restarts too.
 
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use crate::store::ReportCursor;
 
 /// Health is told at least this often.
 const HEALTH_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// Shortest time between two reports: a buffer that filled up offline is drained slowly, and a
+/// device that changes all the time is no flood.
+const GAP: Duration = Duration::from_secs(10);
 
 /// What the machine wants done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub enum Action {
         sequence: u64,
         /// Reports dropped before it.
         dropped: u64,
+        /// In which its number counts.
+        epoch: u64,
         /// Fingerprint of the settings that the cloud knows: only others are sent.
         known_settings: Option<u64>,
     },
@@ -40,6 +46,10 @@ pub struct Machine {
     cursor: ReportCursor,
     state: State,
     known_settings: Option<u64>,
+    /// When all settings shall be sent again, changed or not.
+    full_at: Instant,
+    /// No report before.
+    not_before: Instant,
     attempt: u32,
 }
 
@@ -63,6 +73,8 @@ impl Machine {
             cursor,
             state: State::Waiting(now.boot),
             known_settings: None,
+            full_at: now.boot,
+            not_before: now.boot,
             attempt: 0,
         }
     }
@@ -70,22 +82,38 @@ impl Machine {
     /// Something changed that the cloud shall know soon: a fault cleared, a new certificate.
     pub fn handle_change(&mut self, now: &Moment) {
         match &mut self.state {
-            State::Waiting(at) => *at = (*at).min(now.boot),
+            State::Waiting(at) => *at = (*at).min(now.boot.max(self.not_before)),
             State::Numbered => {}
             State::Sending { again } => *again = true,
         }
     }
 
-    /// A report was taken, or not. `settings`: fingerprint of the settings as they were read.
-    pub fn handle_sent(&mut self, now: &Moment, settings: u64, result: Result<(), Failure>) {
-        let again = matches!(self.state, State::Sending { again: true });
+    /// The tenant has another policy: the cloud shall judge what is true now.
+    pub fn handle_policy(&mut self, now: &Moment) {
+        self.known_settings = None;
+        self.handle_change(now);
+    }
+
+    /// A report was taken, or not. `settings`: fingerprint of the settings as they were read;
+    /// `more`: events wait that had no room.
+    pub fn handle_sent(
+        &mut self,
+        now: &Moment,
+        settings: u64,
+        more: bool,
+        result: Result<(), Failure>,
+    ) {
+        let again = more || matches!(self.state, State::Sending { again: true });
+        self.not_before = now.after(GAP);
         let wait = match result {
             Ok(()) => {
                 self.attempt = 0;
                 self.cursor.dropped = 0;
-                self.known_settings = Some(settings);
+                if self.known_settings.replace(settings) != Some(settings) {
+                    self.full_at = now.after(HEALTH_EVERY);
+                }
                 if again {
-                    Duration::ZERO
+                    GAP
                 } else {
                     self.every.min(HEALTH_EVERY)
                 }
@@ -108,6 +136,7 @@ impl Machine {
     pub fn handle_unenrolled(&mut self, now: &Moment) {
         self.cursor = ReportCursor::default();
         self.known_settings = None;
+        self.not_before = now.boot;
         self.state = State::Waiting(now.boot);
     }
 
@@ -116,6 +145,12 @@ impl Machine {
     pub fn poll_action(&mut self, now: &Moment, free: bool) -> Option<Action> {
         match self.state {
             State::Waiting(at) if self.enabled && free && at <= now.boot => {
+                if self.cursor.sequence == 0 {
+                    self.cursor.epoch = now.random;
+                }
+                if self.full_at <= now.boot {
+                    self.known_settings = None;
+                }
                 self.cursor.sequence = self.cursor.sequence.saturating_add(1);
                 self.state = State::Numbered;
                 Some(Action::Keep(self.cursor))
@@ -125,6 +160,7 @@ impl Machine {
                 Some(Action::Send {
                     sequence: self.cursor.sequence,
                     dropped: self.cursor.dropped,
+                    epoch: self.cursor.epoch,
                     known_settings: self.known_settings,
                 })
             }
@@ -160,13 +196,21 @@ mod tests {
         let cursor = ReportCursor {
             sequence: 7,
             dropped: 1,
+            epoch: 3,
         };
         Machine::new(true, HOUR, cursor, &at(0))
     }
 
     fn expect_sent(machine: &mut Machine, seconds: u64, sequence: u64, dropped: u64) {
         let keep = machine.poll_action(&at(seconds), true);
-        assert_eq!(keep, Some(Action::Keep(ReportCursor { sequence, dropped })));
+        assert_eq!(
+            keep,
+            Some(Action::Keep(ReportCursor {
+                sequence,
+                dropped,
+                epoch: 3
+            }))
+        );
         let Some(Action::Send { sequence: sent, .. }) = machine.poll_action(&at(seconds), true)
         else {
             panic!("nothing was sent at {seconds} s");
@@ -179,7 +223,7 @@ mod tests {
     fn one_at_the_start_then_each_hour_with_numbers_that_go_on() {
         let mut machine = machine();
         expect_sent(&mut machine, 0, 8, 1);
-        machine.handle_sent(&at(1), 5, Ok(()));
+        machine.handle_sent(&at(1), 5, false, Ok(()));
         assert_eq!(machine.poll_action(&at(3600), true), None);
         assert_eq!(machine.poll_timeout(), Some(at(3601).boot));
         expect_sent(&mut machine, 3601, 9, 0);
@@ -189,21 +233,66 @@ mod tests {
     fn one_that_is_lost_is_counted_and_followed_by_a_fresh_one() {
         let mut machine = machine();
         expect_sent(&mut machine, 0, 8, 1);
-        machine.handle_sent(&at(1), 5, Err(Failure::unreachable("no")));
+        machine.handle_sent(&at(1), 5, false, Err(Failure::unreachable("no")));
         assert_eq!(machine.poll_timeout(), Some(at(6).boot));
         expect_sent(&mut machine, 6, 9, 2);
     }
 
     #[test]
-    fn a_change_is_told_at_once_and_never_forgotten() {
+    fn a_change_is_told_at_once_and_never_forgotten_but_never_in_a_flood() {
         let mut machine = machine();
         expect_sent(&mut machine, 0, 8, 1);
         machine.handle_change(&at(1));
-        machine.handle_sent(&at(2), 5, Ok(()));
-        expect_sent(&mut machine, 2, 9, 0);
-        machine.handle_sent(&at(3), 5, Ok(()));
-        machine.handle_change(&at(10));
-        expect_sent(&mut machine, 10, 10, 0);
+        machine.handle_sent(&at(2), 5, false, Ok(()));
+        assert_eq!(machine.poll_action(&at(11), true), None);
+        expect_sent(&mut machine, 12, 9, 0);
+        machine.handle_sent(&at(13), 5, false, Ok(()));
+        machine.handle_change(&at(14));
+        assert_eq!(machine.poll_timeout(), Some(at(23).boot));
+        expect_sent(&mut machine, 23, 10, 0);
+        machine.handle_sent(&at(24), 5, false, Ok(()));
+        machine.handle_change(&at(60));
+        expect_sent(&mut machine, 60, 11, 0);
+    }
+
+    #[test]
+    fn a_full_buffer_is_drained_one_report_each_ten_seconds() {
+        let mut machine = machine();
+        expect_sent(&mut machine, 0, 8, 1);
+        machine.handle_sent(&at(1), 5, true, Ok(()));
+        expect_sent(&mut machine, 11, 9, 0);
+        machine.handle_sent(&at(12), 5, false, Ok(()));
+        assert_eq!(machine.poll_timeout(), Some(at(3612).boot));
+    }
+
+    /// Which settings the cloud is said to know in the next report.
+    fn known(machine: &mut Machine, seconds: u64) -> Option<u64> {
+        assert!(machine.poll_action(&at(seconds), true).is_some());
+        match machine.poll_action(&at(seconds), true) {
+            Some(Action::Send { known_settings, .. }) => known_settings,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn all_settings_are_sent_each_day_and_when_the_policy_changes() {
+        let mut machine = machine();
+        for hour in 0..50 {
+            let full = known(&mut machine, hour * 3600).is_none();
+            assert_eq!(full, hour % 24 == 0, "hour {hour}");
+            machine.handle_sent(&at(hour * 3600), 5, false, Ok(()));
+        }
+        machine.handle_policy(&at(50 * 3600));
+        assert_eq!(known(&mut machine, 50 * 3600), None);
+    }
+
+    #[test]
+    fn numbers_that_begin_anew_begin_in_another_epoch() {
+        let mut machine = Machine::new(true, HOUR, ReportCursor::default(), &at(0));
+        let Some(Action::Keep(cursor)) = machine.poll_action(&at(0), true) else {
+            panic!("nothing is remembered");
+        };
+        assert_eq!((cursor.sequence, cursor.epoch), (1, u64::MAX));
     }
 
     #[test]

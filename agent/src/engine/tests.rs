@@ -58,7 +58,9 @@ fn desired() -> Desired {
             fields: Vec::new(),
             scan: ScanRules::default(),
             must_understand: Vec::new(),
+            requires: Vec::new(),
         }],
+        policy: None,
     }
 }
 
@@ -178,7 +180,7 @@ fn a_scan_before_the_first_poll_waits_for_it_and_then_begins() {
     let then = actions(&mut engine, 2);
     assert!(
         then.iter()
-            .any(|action| matches!(action, Action::Scan(Scan::Look))),
+            .any(|action| matches!(action, Action::Scan(Scan::Look { settings: false }))),
         "{then:?}"
     );
     let tenant = then.iter().find_map(|action| match action {

@@ -172,7 +172,7 @@ const fn invalid(message: String) -> Refusal {
 const fn status_of(kind: RefusalKind) -> u16 {
     match kind {
         RefusalKind::Invalid => 400,
-        RefusalKind::Refused => 403,
+        RefusalKind::Refused | RefusalKind::Posture => 403,
         RefusalKind::NotEnrolled | RefusalKind::Busy | RefusalKind::Scanner => 409,
         RefusalKind::Unreachable => 503,
         RefusalKind::Full => 507,

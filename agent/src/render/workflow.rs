@@ -117,6 +117,7 @@ mod tests {
                     duplex: Some(true),
                 },
                 must_understand: Vec::new(),
+                requires: Vec::new(),
             },
             unavailable: Some("it needs a newer agent".to_owned()),
         };

@@ -1,16 +1,23 @@
 //! How the agent does, in the words of the API.
 
+use scantrip_cloud_client::posture::diff::changes;
+use scantrip_cloud_client::posture::requirement::check_all;
 use scantrip_cloud_client::receipt;
+use scantrip_cloud_client::wire::ReportDevice;
+use scantrip_hal::settings::{Setting, Verdict};
 
 use crate::api::{
-    EntryPointView, JobEvent, JobView, Refusal, RefusalKind, SettingView, StatusView, WorkflowView,
+    EntryPointView, JobEvent, JobView, Refusal, RefusalKind, SettingView, SettingsView, StatusView,
+    WorkflowView,
 };
 use crate::drivers::Context;
-use crate::drivers::cloud::verdict;
+use crate::drivers::scanner::GATE_AGE_MAX;
+use crate::engine::capture::unmet_reason;
 use crate::engine::failure::chain;
 use crate::engine::moment::Moment;
 use crate::engine::{Engine, fields};
 use crate::journal::{JobEntry, JobState};
+use crate::store::DesiredState;
 
 /// The agent at a moment.
 pub(super) struct View<'a> {
@@ -108,23 +115,69 @@ impl View<'_> {
     }
 }
 
-/// The security settings, read now.
-pub(super) fn settings(context: &Context) -> Vec<SettingView> {
+/// The security settings, read now, and whether any changed.
+pub(super) fn settings(context: &Context) -> (SettingsView, bool) {
     let mut settings = Vec::new();
-    context.read_settings(&mut |setting| {
-        let (verdict, reason) = verdict(&setting.verdict);
-        settings.push(SettingView {
-            id: setting.id.to_owned(),
-            title: setting.title.to_owned(),
-            value: setting.value.as_str().to_owned(),
-            secure_value: setting.secure_value.to_owned(),
-            severity: setting.severity.as_str().to_owned(),
-            verdict: verdict.to_owned(),
-            reason,
-            method: setting.method.as_str().to_owned(),
-        });
-    });
-    settings
+    let gate = context.read_settings(&mut |setting| settings.push(setting_view(&setting)));
+    let known = context.known_settings();
+    let desired = context.state.load::<DesiredState>();
+    let desired = desired.inspect_err(|error| log::warn!("settings: {}", chain(error)));
+    let device = &context.device;
+    let view = SettingsView {
+        settings,
+        device: ReportDevice {
+            vendor: device.vendor.as_str().to_owned(),
+            model: device.model.as_str().to_owned(),
+            serial: device.serial.as_str().to_owned(),
+            firmware: device.firmware.as_str().to_owned(),
+        },
+        policy: desired
+            .ok()
+            .flatten()
+            .and_then(|state| state.desired.policy),
+        reference_at_ms: known.reference_at_ms,
+        changes: changes(&known.reference, &gate.readings),
+        seen: known.changes,
+    };
+    (view, gate.changed)
+}
+
+fn setting_view(setting: &Setting) -> SettingView {
+    let (verdict, reason) = match &setting.verdict {
+        Verdict::Secure => ("secure", None),
+        Verdict::NotSecure => ("not-secure", None),
+        Verdict::NotApplicable => ("not-applicable", None),
+        Verdict::Unknown(unknown) => ("unknown", Some(unknown.detail.as_str().to_owned())),
+    };
+    SettingView {
+        id: setting.id.to_owned(),
+        title: setting.title.to_owned(),
+        value: setting.value.as_str().to_owned(),
+        secure_value: setting.secure_value.to_owned(),
+        severity: setting.severity.as_str().to_owned(),
+        verdict: verdict.to_owned(),
+        reason,
+        method: setting.method.as_str().to_owned(),
+        evidence: setting.evidence.as_str().to_owned(),
+        reference: setting.reference.to_owned(),
+        remedy: setting.remedy.to_owned(),
+    }
+}
+
+/// Says of workflows that require settings whether this device meets them.
+pub(super) fn gate(context: &Context, workflows: &mut [WorkflowView]) {
+    let gated =
+        |view: &&mut WorkflowView| view.unavailable.is_none() && !view.workflow.requires.is_empty();
+    let mut gated = workflows.iter_mut().filter(gated).peekable();
+    if gated.peek().is_none() {
+        return;
+    }
+    let readings = context.recent_settings(GATE_AGE_MAX).readings;
+    let now_ms = context.time.wall().as_millis();
+    for view in gated {
+        let met = check_all(&view.workflow.requires, &readings, now_ms);
+        view.unavailable = met.err().map(|unmet| unmet_reason(&unmet));
+    }
 }
 
 /// What the journal knows of a job.

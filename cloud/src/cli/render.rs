@@ -1,5 +1,7 @@
 //! Answers as people read them.
 
+mod device;
+
 use std::fmt::Write as _;
 
 use base64::Engine as _;
@@ -30,6 +32,9 @@ pub(super) fn text(value: &Value) -> String {
             // What somebody wants to copy stands alone.
             if let Some(alone) = fields.get("code").or_else(|| fields.get("source")) {
                 return format!("{}\n", cell("", alone).trim_end());
+            }
+            if fields.contains_key("standing") {
+                return device::text(value);
             }
             let mut text = String::new();
             for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {

@@ -1,12 +1,14 @@
 //! What an operator may do, until there is a portal.
 
+use scantrip_cloud_client::posture::assess::{Assessment, assess};
 use scantrip_cloud_client::wire;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::authority::{Authority, AuthorityError};
 use super::global::{self, INDEX_KEY};
-use super::record::{Device, DeviceEntry, Job, StoredWorkflow, Telemetry};
+use super::record::{Device, DeviceEntry, Job, StoredPolicy, StoredWorkflow, Telemetry};
+use super::standing::{self, HistoryRow, Standing};
 use super::tenants::{self, TenantView};
 use super::{Core, codes, jobs, uploads, workflows};
 use crate::keys::KeysError;
@@ -76,10 +78,27 @@ pub struct DeviceView {
     pub created_at_ms: u64,
     /// When its newest certificate ends.
     pub certificate_until_ms: Option<u64>,
+    /// When its newest report came in.
+    pub reported_at_ms: Option<u64>,
     /// Its newest report.
     pub report: Option<wire::Report>,
     /// Its newest security settings.
     pub settings: Option<Vec<wire::ReportSetting>>,
+}
+
+/// Everything about a device.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeviceDetail {
+    /// What a list shows too.
+    #[serde(flatten)]
+    pub device: DeviceView,
+    /// How it stands.
+    pub standing: Standing,
+    /// Its settings, judged by its tenant's policy.
+    pub assessment: Option<Assessment>,
+    /// What became of it over time, oldest first, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<Vec<HistoryRow>>,
 }
 
 /// A job for the operator.
@@ -164,34 +183,99 @@ impl Core {
         for tenant in tenants::list(&self.ports)? {
             let vault = Vault::open(&self.ports, &tenant.id)?;
             for id in device_ids(&vault)? {
-                let device = vault.get::<Device>(&Device::place(&id))?;
-                let telemetry = vault.get::<Telemetry>(&Telemetry::place(&id))?;
-                let Some(device) = device.map(|device| device.value) else {
-                    continue;
-                };
-                let telemetry = telemetry.map(|telemetry| telemetry.value);
-                let newest = device.certificates.first();
-                found.push(DeviceView {
-                    device: id,
-                    tenant: tenant.id.clone(),
-                    tenant_name: tenant.tenant.name.clone(),
-                    state: if device.revoked {
-                        "revoked"
-                    } else {
-                        "enrolled"
-                    }
-                    .to_owned(),
-                    created_at_ms: device.created_at_ms,
-                    certificate_until_ms: newest.map(|newest| newest.not_after_ms),
-                    serial: device.serial,
-                    settings: telemetry
-                        .as_ref()
-                        .and_then(|last| Some(last.settings.clone()?.1)),
-                    report: telemetry.map(|last| last.report),
-                });
+                found.extend(device_view(&vault, &tenant, &id)?);
             }
         }
         Ok(found)
+    }
+
+    /// Everything about a device, found by its id or its serial number.
+    ///
+    /// # Errors
+    /// When there is no such device, or several have that serial number.
+    pub fn show_device(&self, wanted: &str, history: bool) -> Result<DeviceDetail, AdminError> {
+        let mut found = Vec::new();
+        for tenant in tenants::list(&self.ports)? {
+            let vault = Vault::open(&self.ports, &tenant.id)?;
+            for id in device_ids(&vault)? {
+                let view = device_view(&vault, &tenant, &id)?;
+                let matches = |view: &DeviceView| view.device == wanted || view.serial == wanted;
+                if let Some(view) = view.filter(matches) {
+                    found.push(self.device_detail(&vault, view, history)?);
+                }
+            }
+        }
+        match <[DeviceDetail; 1]>::try_from(found) {
+            Ok([only]) => Ok(only),
+            Err(none) if none.is_empty() => Err(AdminError::NotFound(format!("device {wanted}"))),
+            Err(many) => Err(AdminError::Refused(format!(
+                "{} devices have the serial number {wanted}: name one by its id",
+                many.len()
+            ))),
+        }
+    }
+
+    fn device_detail(
+        &self,
+        vault: &Vault,
+        device: DeviceView,
+        history: bool,
+    ) -> Result<DeviceDetail, AdminError> {
+        let standing = vault.get::<Standing>(&Standing::place(&device.device))?;
+        let mut standing = standing.map(|standing| standing.value).unwrap_or_default();
+        let seen_ms = self.presence.seen_ms(&device.device);
+        standing.seen_ms = standing.seen_ms.max(seen_ms.unwrap_or(0));
+        let policy = standing::policy_of(vault)?;
+        let settings = device.settings.as_deref();
+        Ok(DeviceDetail {
+            assessment: settings.map(|settings| assess(&policy, settings, self.now_ms())),
+            history: match history {
+                true => Some(standing::history(vault, &device.device)?),
+                false => None,
+            },
+            standing,
+            device,
+        })
+    }
+
+    /// Sets a tenant's policy; devices learn of it with their next poll, and are judged by it at
+    /// once.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn set_policy(
+        &self,
+        tenant: Option<&str>,
+        policy: &wire::Policy,
+        source: &str,
+    ) -> Result<(), AdminError> {
+        let vault = self.vault(tenant)?;
+        workflows::set_policy(&vault, Some((policy, source)))?;
+        self.refresh();
+        Ok(self.judge_all(&vault)?)
+    }
+
+    /// A tenant's policy, if it has set one.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn policy(&self, tenant: Option<&str>) -> Result<Option<StoredPolicy>, AdminError> {
+        Ok(workflows::policy(&self.vault(tenant)?)?)
+    }
+
+    /// Removes a tenant's policy: the baseline holds again.
+    ///
+    /// # Errors
+    /// When there is no such tenant, or it has set none.
+    pub fn remove_policy(&self, tenant: Option<&str>) -> Result<(), AdminError> {
+        let vault = self.vault(tenant)?;
+        if !workflows::set_policy(&vault, None)? {
+            return Err(AdminError::NotFound(
+                "policy; the baseline holds".to_owned(),
+            ));
+        }
+        self.refresh();
+        Ok(self.judge_all(&vault)?)
     }
 
     /// Revokes a device: its certificates stop working within a second. Its jobs stay.
@@ -212,6 +296,7 @@ impl Core {
                 match batch.commit() {
                     Err(error) if error.is_conflict() => {}
                     other => {
+                        self.presence.forget(id);
                         self.refresh();
                         return Ok(other?);
                     }
@@ -306,7 +391,40 @@ impl Core {
     }
 }
 
-fn device_ids(vault: &Vault) -> Result<Vec<String>, VaultError> {
+fn device_view(
+    vault: &Vault,
+    tenant: &TenantView,
+    id: &str,
+) -> Result<Option<DeviceView>, VaultError> {
+    let device = vault.get::<Device>(&Device::place(id))?;
+    let telemetry = vault.get::<Telemetry>(&Telemetry::place(id))?;
+    let telemetry = telemetry.map(|telemetry| telemetry.value);
+    Ok(device.map(|device| {
+        let device = device.value;
+        let newest = device.certificates.first();
+        let state = if device.revoked {
+            "revoked"
+        } else {
+            "enrolled"
+        };
+        DeviceView {
+            device: id.to_owned(),
+            tenant: tenant.id.clone(),
+            tenant_name: tenant.tenant.name.clone(),
+            state: state.to_owned(),
+            created_at_ms: device.created_at_ms,
+            certificate_until_ms: newest.map(|newest| newest.not_after_ms),
+            serial: device.serial,
+            settings: telemetry
+                .as_ref()
+                .and_then(|last| Some(last.settings.clone()?.1)),
+            reported_at_ms: telemetry.as_ref().map(|last| last.received_at_ms),
+            report: telemetry.map(|last| last.report),
+        }
+    }))
+}
+
+pub(crate) fn device_ids(vault: &Vault) -> Result<Vec<String>, VaultError> {
     let entries = vault.all::<DeviceEntry>("", DeviceEntry::PREFIX)?;
     let id = |entry: &str| {
         entry

@@ -66,6 +66,7 @@ fn view(core: &Core, device: &Principal) -> Result<TenantView, VaultError> {
         .get::<Tenant>(&Tenant::place())?
         .ok_or_else(missing)?
         .value;
+    let policy = workflows::policy(&device.vault)?;
     let workflows = workflows::list(&device.vault)?;
     let etag = format!("\"{}\"", tenant.generation);
     Ok(TenantView {
@@ -81,6 +82,7 @@ fn view(core: &Core, device: &Principal) -> Result<TenantView, VaultError> {
                 .into_iter()
                 .map(|workflow| workflow.wire)
                 .collect(),
+            policy: policy.map(|policy| policy.wire),
         },
     })
 }

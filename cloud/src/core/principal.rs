@@ -102,6 +102,8 @@ fn admit(
         };
         return Err(refuse(ProblemKind::CertificateExpired, detail));
     }
+    core.presence
+        .touch(&state.owner.tenant, &state.owner.device, core.now_ms());
     Ok(Principal {
         vault: Vault::open(&core.ports, &state.owner.tenant)?,
         device: state.owner.device,

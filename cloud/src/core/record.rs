@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `T#t` | `A` | [`Tenant`] |
 //! | `T#t` | `W#workflow` | [`StoredWorkflow`] |
+//! | `T#t` | `P` | [`StoredPolicy`] |
 //! | `T#t` | `K#hash` | [`Code`] |
 //! | `T#t` | `S#hash` | [`SerialOwner`] |
 //! | `T#t` | `D#device` | [`DeviceEntry`], for listing |
@@ -12,6 +13,8 @@
 //! | `T#t#D#d` | `H` | [`Heads`] |
 //! | `T#t#D#d` | `J#job` | [`Job`] |
 //! | `T#t#D#d` | `P` | [`Telemetry`] |
+//! | `T#t#D#d` | `S` | [`Standing`](super::standing::Standing) |
+//! | `T#t#D#d#T` | sequence | [`HistoryRow`](super::standing::HistoryRow) |
 //! | `T#t#D#d#U` | upload id | [`Upload`], not yet complete |
 //! | `T#t#D#d#J#job` | `O#object#hash` | [`Upload`], complete |
 //! | `T#t#D#d#J#job` | `E` | the envelope |
@@ -67,6 +70,25 @@ impl StoredWorkflow {
     #[must_use]
     pub fn place(id: &str) -> Place {
         Place::new("", format!("{}{id}", Self::PREFIX))
+    }
+}
+
+/// What a tenant asks of its devices' settings.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StoredPolicy {
+    /// What devices see.
+    pub wire: wire::Policy,
+    /// The file as it was given.
+    pub source: String,
+    /// When it was set.
+    pub changed_at_ms: u64,
+}
+
+impl StoredPolicy {
+    /// Where it lies.
+    #[must_use]
+    pub fn place() -> Place {
+        Place::new("", "P")
     }
 }
 

@@ -5,6 +5,7 @@ mod crash;
 mod enroll;
 mod isolation;
 mod poll;
+mod telemetry;
 mod upload;
 
 use std::sync::Arc;

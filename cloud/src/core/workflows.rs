@@ -1,9 +1,9 @@
-//! A tenant's workflows: added, changed and removed by the operator, shown to its devices.
+//! A tenant's workflows and policy: set by the operator, shown to its devices.
 
 use scantrip_cloud_client::wire;
 
 use super::jobs::RACES_MAX;
-use super::record::{StoredWorkflow, Tenant};
+use super::record::{StoredPolicy, StoredWorkflow, Tenant};
 use crate::sealed_store::{Stored, Vault, VaultError};
 
 /// All workflows, in order of their ids.
@@ -63,6 +63,43 @@ pub fn remove(vault: &Vault, id: &str) -> Result<bool, VaultError> {
         Ok(old.map(|old| batch.remove(&old)))
     })?;
     Ok(removed.is_some())
+}
+
+/// The tenant's policy, if it has set one.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn policy(vault: &Vault) -> Result<Option<StoredPolicy>, VaultError> {
+    let stored = vault.get::<StoredPolicy>(&StoredPolicy::place())?;
+    Ok(stored.map(|stored| stored.value))
+}
+
+/// Sets the tenant's policy, or removes it. Returns whether there was or is one.
+///
+/// # Errors
+/// When it cannot be stored.
+pub fn set_policy(
+    vault: &Vault,
+    policy: Option<(&wire::Policy, &str)>,
+) -> Result<bool, VaultError> {
+    let place = StoredPolicy::place();
+    let changed = change_tenant(vault, |batch, _| {
+        let old = vault.get::<StoredPolicy>(&place)?;
+        match (policy, old) {
+            (Some((wire, source)), old) => {
+                let new = StoredPolicy {
+                    wire: wire.clone(),
+                    source: source.to_owned(),
+                    changed_at_ms: vault.ports().clock.now_ms(),
+                };
+                batch.put_over(&place, old.as_ref(), &new)?;
+            }
+            (None, Some(old)) => batch.remove(&old),
+            (None, None) => return Ok(None),
+        }
+        Ok(Some(()))
+    })?;
+    Ok(changed.is_some())
 }
 
 /// Changes what a tenant's devices shall be: does `change` with the tenant's next generation, in

@@ -158,3 +158,54 @@ proptest! {
         }
     }
 }
+
+fn requiring(requirement: &str) -> String {
+    let line = format!("name = \"Invoices\"\nrequires = [\"{requirement}\"]");
+    SAMPLE.replace("name = \"Invoices\"", &line)
+}
+
+#[test]
+fn what_a_workflow_requires_goes_to_devices_that_can_check_it() {
+    for (given, sent) in [
+        ("storage.encryption = all", "storage.encryption=all"),
+        (
+            "storage.encryption=all|partial",
+            "storage.encryption=all|partial",
+        ),
+        ("net.tls_min_version>=1.2", "net.tls_min_version>=1.2"),
+        ("auth.password_min_length>=8", "auth.password_min_length>=8"),
+        ("net.telnet", "net.telnet"),
+    ] {
+        let wire = Workflow::parse(&requiring(given), "w").unwrap().to_wire(1);
+        assert_eq!(wire.requires, [sent]);
+        assert_eq!(wire.must_understand, ["posture-requires"]);
+    }
+    let free = Workflow::parse(SAMPLE, "w").unwrap().to_wire(1);
+    assert!(free.requires.is_empty() && free.must_understand.is_empty());
+}
+
+#[test]
+fn a_slip_in_a_requirement_is_found_when_the_workflow_is_added() {
+    for (given, said) in [
+        (
+            "storage.encription=all",
+            "did you mean `storage.encryption`?",
+        ),
+        (
+            "net.min_tls_version>=1.2",
+            "there is no setting `net.min_tls_version`",
+        ),
+        ("storage.encryption=full", "is one of none, partial, all"),
+        ("net.telnet=off", "is true or false"),
+        ("net.telnet>=1", "is true or false"),
+        (
+            "net.tls_min_version>=1.4",
+            "is one of ssl3, 1.0, 1.1, 1.2, 1.3",
+        ),
+        ("encrypted", "write for example"),
+    ] {
+        let said_here = fault(&requiring(given));
+        assert!(said_here.contains(said), "{said_here}");
+        assert!(said_here.starts_with("w.toml:5:13: "), "{said_here}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The simulated MFP as a backend, set up from the configuration.
 
 use super::{Backend, BackendOption, BackendOptions, Mfp, OpenBackendError};
+use crate::settings::Row;
 use crate::sim::{Fault, SimConfig, SimMfp};
 
 /// The line for [`super::BACKENDS`].
@@ -44,6 +45,10 @@ const OPTIONS: &[BackendOption] = &[
     ),
     option("serial", "serial number; default SIM-0001"),
     option(
+        "settings",
+        "security settings with other values than usual: ID=VALUE;ID=VALUE",
+    ),
+    option(
         "sheets",
         "sheets in the feeder; default 10, or one for each image",
     ),
@@ -67,6 +72,7 @@ fn open(options: &BackendOptions) -> Result<Mfp, OpenBackendError> {
         dpi: dpi(options, default.dpi)?,
         serial: options.value("serial", default.serial)?,
         faults: faults(options)?,
+        settings: settings(options)?,
         sleep: default.sleep,
         power_cut: default.power_cut,
     };
@@ -95,6 +101,24 @@ fn dpi(options: &BackendOptions, default: u16) -> Result<u16, OpenBackendError> 
         value: dpi.to_string(),
         reason: "expected 75 to 600".to_owned(),
     })
+}
+
+fn settings(options: &BackendOptions) -> Result<Vec<(String, String)>, OpenBackendError> {
+    let text: String = options.value("settings", String::new())?;
+    let words = text.split(';').filter(|word| !word.is_empty());
+    words
+        .map(|word| {
+            let pair = word
+                .split_once('=')
+                .filter(|(id, _)| Row::find(id).is_some());
+            let pair = pair.map(|(id, value)| (id.to_owned(), value.to_owned()));
+            pair.ok_or_else(|| OpenBackendError::Value {
+                option: "settings".to_owned(),
+                value: word.to_owned(),
+                reason: "expected the id of a setting, = and a value".to_owned(),
+            })
+        })
+        .collect()
 }
 
 fn faults(options: &BackendOptions) -> Result<Vec<Fault>, OpenBackendError> {

@@ -30,17 +30,24 @@ impl IdentitySource for SimIdentity {
 }
 
 /// The settings of the simulated MFP.
-#[derive(Clone, Copy, Debug)]
-pub struct SimSettings;
+#[derive(Clone, Debug, Default)]
+pub struct SimSettings {
+    /// Values in the place of the usual ones, by id.
+    pub(super) values: Vec<(String, String)>,
+}
 
 impl SettingsSource for SimSettings {
     fn read(&mut self, each: &mut dyn FnMut(Setting)) {
         let by_id = |id: &str| SETTINGS.iter().find(|(known, _)| *known == id);
         for row in CATALOGUE {
+            let method = Method::Simulated;
+            if let Some((_, value)) = self.values.iter().find(|(id, _)| id == row.id) {
+                each(Setting::known(row, value, method, EVIDENCE, 0));
+                continue;
+            }
             let Some((_, reads)) = by_id(row.id) else {
                 continue;
             };
-            let method = Method::Simulated;
             each(match *reads {
                 Reads::Value(value) => Setting::known(row, value, method, EVIDENCE, 0),
                 Reads::NotApplicable => Setting::not_applicable(row, method, EVIDENCE),
@@ -100,7 +107,7 @@ mod tests {
 
     fn read() -> Vec<Setting> {
         let mut settings = Vec::new();
-        SimSettings.read(&mut |setting| settings.push(setting));
+        SimSettings::default().read(&mut |setting| settings.push(setting));
         settings
     }
 

@@ -1,6 +1,6 @@
 //! What the capture machine wants done, and what it is told.
 
-use scantrip_cloud_client::wire::{DeviceTime, Intent, Workflow};
+use scantrip_cloud_client::wire::{DeviceTime, EventKind, Intent, Workflow};
 use scantrip_hal::clock::UnixTime;
 use scantrip_hal::scanner::{DocumentFormat, PageInfo, ScanSettings, ScannerErrorKind, Side};
 
@@ -32,13 +32,18 @@ pub enum Action {
     },
     /// The job is closed here and shall be thrown away.
     Discard(JobId, Token),
+    /// A workflow was refused for what the device is; the cloud shall know.
+    Refused(EventKind),
 }
 
 /// For the thread that has the scanner and writes job files.
 #[derive(Debug)]
 pub enum Scan {
     /// Ask what the scanner can do.
-    Look,
+    Look {
+        /// Whether the security settings decide too.
+        settings: bool,
+    },
     /// Open the job's file, then start the scanner. No paper moves.
     Begin {
         /// The job.

@@ -1,5 +1,5 @@
 use super::*;
-use scantrip_cloud_client::wire::{DeviceTime, Workflow};
+use scantrip_cloud_client::wire::{DeviceTime, EventKind, Severity, Verdict};
 use scantrip_cloud_client::wire::{Field, FieldKind, ScanRules};
 use scantrip_hal::clock::UnixTime;
 use scantrip_hal::scanner::{ColorMode, MediaSize, SourceCapabilities};
@@ -37,6 +37,7 @@ impl Scene {
             fields: vec![field],
             scan: ScanRules::default(),
             must_understand: Vec::new(),
+            requires: Vec::new(),
         };
         let recipient = Recipient {
             tenant: "t-1".to_owned(),
@@ -86,7 +87,7 @@ impl Scene {
 
     fn looked(&mut self) {
         let world = Self::world(&self.workflows, self.recipient.as_ref());
-        self.machine.handle_looked(Ok(capabilities()), &world);
+        self.machine.handle_looked(Ok(capabilities()), None, &world);
     }
 
     fn fed(&mut self, fed: Fed) {
@@ -129,7 +130,12 @@ impl Scene {
 
 fn brief(action: &Action) -> String {
     match action {
-        Action::Scan(Scan::Look) => "look".to_owned(),
+        Action::Scan(Scan::Look { settings: false }) => "look".to_owned(),
+        Action::Scan(Scan::Look { settings: true }) => "look at settings".to_owned(),
+        Action::Refused(EventKind::WorkflowRefused { workflow, settings }) => {
+            format!("refused {workflow} for {}", settings.join(" "))
+        }
+        Action::Refused(other) => format!("{other:?}"),
         Action::Scan(Scan::Begin { new, .. }) => match new {
             Some(_) => "begin new".to_owned(),
             None => "begin more".to_owned(),
@@ -500,4 +506,85 @@ fn when_sealing_fails_the_job_is_still_there_to_be_finished_again() {
     assert!(scene.actions()[0].starts_with("paused true"));
     scene.edit(Edit::Finish);
     scene.expect(&["seal [(1, 0)] fields 1 intent false"]);
+}
+
+/// A scene whose workflow requires an encrypted storage.
+fn gated() -> Scene {
+    let mut scene = Scene::new();
+    scene.workflows[0].requires = vec!["storage.encryption=all".to_owned()];
+    scene
+}
+
+fn reading(value: &str, verdict: Verdict) -> Vec<ReportSetting> {
+    vec![ReportSetting {
+        id: "storage.encryption".to_owned(),
+        value: value.to_owned(),
+        severity: Severity::Critical,
+        verdict,
+        reason: None,
+    }]
+}
+
+fn looked_at(scene: &mut Scene, readings: Option<&[ReportSetting]>) {
+    let world = Scene::world(&scene.workflows, scene.recipient.as_ref());
+    scene
+        .machine
+        .handle_looked(Ok(capabilities()), readings, &world);
+}
+
+#[test]
+fn a_job_starts_on_a_device_that_is_as_its_workflow_requires() {
+    let mut scene = gated();
+    scene.scan(|_| {});
+    scene.expect(&["look at settings"]);
+    looked_at(&mut scene, Some(&reading("all", Verdict::Secure)));
+    scene.expect(&["begin new"]);
+}
+
+#[test]
+fn no_paper_moves_on_a_device_that_is_not_and_the_cloud_is_told() {
+    for (value, verdict, why) in [
+        ("none", Verdict::NotSecure, "is none, it must be all"),
+        ("", Verdict::Unknown, "is not known (not read)"),
+    ] {
+        let mut scene = gated();
+        scene.scan(|_| {});
+        scene.expect(&["look at settings"]);
+        looked_at(&mut scene, Some(&reading(value, verdict)));
+        scene.expect(&[
+            "refused w-1 for storage.encryption",
+            &format!(
+                "refused Posture: workflow `Invoices` is refused: on this device \
+                 `storage.encryption` {why}; the settings are changed by the administrator"
+            ),
+        ]);
+        assert!(scene.machine.is_idle());
+        scene.scan(|_| {});
+        scene.expect(&["look at settings"]);
+    }
+}
+
+#[test]
+fn without_a_reading_nothing_passes_the_gate() {
+    let mut scene = gated();
+    scene.scan(|_| {});
+    scene.expect(&["look at settings"]);
+    looked_at(&mut scene, None);
+    assert_eq!(scene.actions()[0], "refused w-1 for storage.encryption");
+}
+
+#[test]
+fn pages_are_added_to_a_job_only_while_the_device_is_as_required() {
+    let mut scene = Scene::new();
+    scene.open(1, false);
+    scene.fed(Fed::End);
+    scene.expect(&["end"]);
+    scene.workflows[0].requires = vec!["storage.encryption=all".to_owned()];
+    scene.edit(Edit::AddMore);
+    scene.expect(&["look at settings"]);
+    looked_at(&mut scene, Some(&reading("none", Verdict::NotSecure)));
+    assert_eq!(scene.actions()[0], "refused w-1 for storage.encryption");
+    // What is saved can still be finished.
+    scene.edit(Edit::Finish);
+    assert!(scene.actions()[0].starts_with("seal"));
 }

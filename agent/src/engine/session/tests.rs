@@ -22,6 +22,7 @@ fn desired(generation: u64) -> Desired {
         poll_interval_seconds: 300,
         keys: Vec::new(),
         workflows: Vec::new(),
+        policy: None,
     }
 }
 

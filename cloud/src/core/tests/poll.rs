@@ -13,6 +13,7 @@ fn workflow(id: &str) -> Workflow {
         fields: Vec::new(),
         scan: scantrip_cloud_client::wire::ScanRules::default(),
         must_understand: Vec::new(),
+        requires: Vec::new(),
     }
 }
 

@@ -1,0 +1,275 @@
+//! The device's security settings: read, remembered, compared with what they were.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use scantrip_cloud_client::posture::diff::{Change, changes};
+use scantrip_cloud_client::wire::{EventKind, ReportScanner, ReportSetting};
+use scantrip_hal::clock::Instant;
+use scantrip_hal::settings::{Setting, SettingsSource};
+use serde::{Deserialize, Serialize};
+
+use super::{Context, lock};
+use crate::engine::failure::chain;
+use crate::event_buffer::EventBuffer;
+use crate::redact;
+
+/// Latest changes that are remembered, for people.
+const CHANGES_MAX: usize = 50;
+
+/// What is remembered of the settings over restarts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownSettings {
+    /// The first reading, or the last one that a person accepted.
+    pub reference: Vec<ReportSetting>,
+    /// When it was taken, Unix milliseconds.
+    pub reference_at_ms: u64,
+    /// The newest reading.
+    pub last: Vec<ReportSetting>,
+    /// The latest changes from one reading to the next, oldest first.
+    pub changes: Vec<SeenChange>,
+}
+
+/// A change and when it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenChange {
+    /// What changed.
+    #[serde(flatten)]
+    pub change: Change,
+    /// When a reading showed it first, Unix milliseconds.
+    pub at_ms: u64,
+}
+
+impl KnownSettings {
+    /// Takes a reading; gives what changed since the one before.
+    pub fn learn(&mut self, reading: &[ReportSetting], now_ms: u64) -> Vec<Change> {
+        if self.reference.is_empty() {
+            self.accept(reading, now_ms);
+        }
+        if self.last.is_empty() {
+            self.last = reading.to_vec();
+        }
+        let found = changes(&self.last, reading);
+        if !found.is_empty() {
+            self.last = reading.to_vec();
+        }
+        for change in &found {
+            self.changes.push(SeenChange {
+                change: change.clone(),
+                at_ms: now_ms,
+            });
+        }
+        let surplus = self.changes.len().saturating_sub(CHANGES_MAX);
+        self.changes.drain(..surplus);
+        found
+    }
+
+    /// From now on this reading is what others are compared with.
+    pub fn accept(&mut self, reading: &[ReportSetting], now_ms: u64) {
+        self.reference = reading.to_vec();
+        self.reference_at_ms = now_ms;
+        self.changes.clear();
+    }
+}
+
+/// What drivers share of the device's state beside its jobs.
+pub(super) struct Posture {
+    source: Mutex<Option<Box<dyn SettingsSource>>>,
+    newest: Mutex<Option<(Instant, Arc<[ReportSetting]>)>>,
+    known: Mutex<Option<KnownSettings>>,
+    events: Mutex<Option<EventBuffer>>,
+    scanner: Mutex<Option<ReportScanner>>,
+}
+
+/// A reading for a decision.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// As read.
+    pub readings: Arc<[ReportSetting]>,
+    /// Whether this reading showed a change.
+    pub changed: bool,
+}
+
+impl Posture {
+    pub(super) fn new(source: Option<Box<dyn SettingsSource>>) -> Self {
+        Self {
+            source: Mutex::new(source),
+            newest: Mutex::new(None),
+            known: Mutex::new(None),
+            events: Mutex::new(None),
+            scanner: Mutex::new(None),
+        }
+    }
+}
+
+impl Context {
+    /// Reads every security setting, remembers it, and gives whether any changed.
+    pub fn read_settings(&self, each: &mut dyn FnMut(Setting)) -> Gate {
+        let mut readings = Vec::new();
+        if let Some(source) = &mut *lock(&self.posture.source) {
+            source.read(&mut |setting| {
+                readings.push(redact::setting(&setting));
+                each(setting);
+            });
+        }
+        let readings: Arc<[ReportSetting]> = readings.into();
+        *lock(&self.posture.newest) = Some((self.time.boot(), Arc::clone(&readings)));
+        let now_ms = self.time.wall().as_millis();
+        let found = self.with_known(|known| known.learn(&readings, now_ms));
+        for change in &found {
+            log::info!(
+                "settings: {} was {} and is {}",
+                change.id,
+                change.from,
+                change.to
+            );
+            self.add_event(EventKind::SettingChanged {
+                setting: change.id.clone(),
+                from: change.from.clone(),
+                to: change.to.clone(),
+            });
+        }
+        Gate {
+            readings,
+            changed: !found.is_empty(),
+        }
+    }
+
+    /// The newest reading if it is younger than `age_max`, else a fresh one.
+    pub fn recent_settings(&self, age_max: Duration) -> Gate {
+        let newest = lock(&self.posture.newest).clone();
+        let now = self.time.boot();
+        if let Some((at, readings)) = newest
+            && now.since(at) < age_max
+        {
+            let changed = false;
+            return Gate { readings, changed };
+        }
+        self.read_settings(&mut |_setting| {})
+    }
+
+    /// What is remembered of the settings.
+    #[must_use]
+    pub fn known_settings(&self) -> KnownSettings {
+        let mut known = None;
+        self.with_known(|state| {
+            known = Some(state.clone());
+            Vec::new()
+        });
+        known.unwrap_or_default()
+    }
+
+    /// The newest reading is the reference from now on.
+    pub fn accept_settings(&self) {
+        let now_ms = self.time.wall().as_millis();
+        self.with_known(|known| {
+            let last = known.last.clone();
+            known.accept(&last, now_ms);
+            Vec::new()
+        });
+    }
+
+    /// Changes what is remembered, and writes it down if it is another one then.
+    fn with_known(&self, change: impl FnOnce(&mut KnownSettings) -> Vec<Change>) -> Vec<Change> {
+        let mut guard = lock(&self.posture.known);
+        let known = guard.get_or_insert_with(|| {
+            let saved = self.state.load::<KnownSettings>();
+            let saved = saved.inspect_err(|error| log::warn!("settings: {}", chain(error)));
+            saved.ok().flatten().unwrap_or_default()
+        });
+        let before = known.clone();
+        let found = change(known);
+        if *known != before
+            && let Err(error) = self.state.save(known)
+        {
+            log::error!("settings: {}", chain(&error));
+        }
+        drop(guard);
+        found
+    }
+
+    /// Something happened that the cloud shall know.
+    pub fn add_event(&self, what: EventKind) {
+        let at_ms = self.time.clock().as_millis();
+        self.with_events(|events| {
+            let now = events.add(at_ms, what);
+            ((), now)
+        });
+    }
+
+    /// Works on the events that wait; `change` says whether they must be written down.
+    pub(super) fn with_events<T>(&self, change: impl FnOnce(&mut EventBuffer) -> (T, bool)) -> T {
+        let mut guard = lock(&self.posture.events);
+        let events = guard.get_or_insert_with(|| {
+            let saved = self.state.load::<EventBuffer>();
+            let saved = saved.inspect_err(|error| log::warn!("events: {}", chain(error)));
+            saved.ok().flatten().unwrap_or_default().reopened()
+        });
+        let (result, now) = change(events);
+        if now {
+            events.saved();
+            if let Err(error) = self.state.save(events) {
+                log::error!("events: {}", chain(&error));
+            }
+        }
+        drop(guard);
+        result
+    }
+
+    /// What the scanner does now, for reports.
+    pub(super) fn set_scanner(&self, state: &str, reason: Option<&str>) {
+        *lock(&self.posture.scanner) = Some(ReportScanner {
+            state: state.to_owned(),
+            reasons: reason.map(str::to_owned).into_iter().collect(),
+        });
+    }
+
+    pub(super) fn scanner(&self) -> Option<ReportScanner> {
+        lock(&self.posture.scanner).clone()
+    }
+
+    /// Everything of the device that was remembered is wiped: what is in memory too.
+    pub(super) fn forget_posture(&self) {
+        *lock(&self.posture.known) = None;
+        *lock(&self.posture.events) = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scantrip_cloud_client::wire::{Severity, Verdict};
+
+    use super::*;
+
+    fn reading(value: &str) -> Vec<ReportSetting> {
+        vec![ReportSetting {
+            id: "net.ftp".to_owned(),
+            value: value.to_owned(),
+            severity: Severity::High,
+            verdict: Verdict::Secure,
+            reason: None,
+        }]
+    }
+
+    #[test]
+    fn the_first_reading_is_the_reference_until_another_is_accepted() {
+        let mut known = KnownSettings::default();
+        assert!(known.learn(&reading("false"), 1).is_empty());
+        assert_eq!(known.learn(&reading("true"), 2).len(), 1);
+        assert!(known.learn(&reading("true"), 3).is_empty(), "told once");
+        assert_eq!(known.reference, reading("false"));
+        assert_eq!((known.reference_at_ms, known.changes[0].at_ms), (1, 2));
+        known.accept(&reading("true"), 4);
+        assert_eq!((known.reference_at_ms, known.changes.len()), (4, 0));
+    }
+
+    #[test]
+    fn the_latest_changes_are_remembered_and_no_more() {
+        let mut known = KnownSettings::default();
+        for n in 0..100 {
+            known.learn(&reading(&n.to_string()), n);
+        }
+        assert_eq!(known.changes.len(), CHANGES_MAX);
+        assert_eq!(known.changes.last().map(|seen| seen.at_ms), Some(99));
+    }
+}
