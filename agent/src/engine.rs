@@ -376,7 +376,7 @@ impl Engine {
         };
         self.note(now, failure.message.clone());
         self.identity.strike(now, failure);
-        if failure.unreachable && answer.is_transfer() && self.session.handle_shut_door(now, url) {
+        if failure.unreachable && answer.is_transfer() && self.session.handle_shut_door(url) {
             self.outbox.handle_other_door();
             log::info!(
                 "engine: {url} does not answer; going on at {}",

@@ -29,6 +29,16 @@ impl Backoff {
         Self { base, cap }
     }
 
+    /// The same, but no wait is longer than `cap`: whoever repeats a call every so often anyway
+    /// relieves nobody by waiting longer than that.
+    #[must_use]
+    pub fn within(self, cap: Duration) -> Self {
+        Self {
+            base: self.base.min(cap),
+            cap: self.cap.min(cap),
+        }
+    }
+
     /// The wait after failure number `attempt`, counted from 0.
     pub fn delay(&self, attempt: u32, random: u64) -> Duration {
         uniform(self.limit(attempt), random)
@@ -104,6 +114,15 @@ mod tests {
         assert_eq!(limits(POLL), [5, 10, 20, 160, 900, 900, 900, 900]);
         assert_eq!(limits(ENROLL), [10, 20, 40, 320, 600, 600, 600, 600]);
         assert_eq!(limits(UPLOAD), [2, 4, 8, 64, 300, 300, 300, 300]);
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_the_period_of_the_call() {
+        let minute = POLL.within(Duration::from_secs(60));
+        let limits = [0, 3, 4, 9].map(|attempt| minute.limit(attempt).as_secs());
+        assert_eq!(limits, [5, 40, 60, 60]);
+        let day = POLL.within(Duration::from_secs(86_400));
+        assert_eq!(day, POLL);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use scantrip_cloud_client::entry_points::{self, Measurement};
 use scantrip_cloud_client::http::{
     BaseUrl, Clocks, ConnectError, HttpClient, HttpsConnection, Purpose, Timeouts,
 };
-use scantrip_cloud_client::problem::CallError;
+use scantrip_cloud_client::problem::{CallError, Disposition, ProblemKind};
 use scantrip_cloud_client::tls::{Credential, Roots, SignError, Signer, TlsSettings, TlsVersions};
 use scantrip_cloud_client::wire::EntryPoint;
 use scantrip_hal::keys::{KeySlot, KeyStore};
@@ -257,7 +257,19 @@ fn read_pem(file: &Path) -> Result<Vec<CertDer>, Failure> {
 
 /// A connection that failed, in the words of the one who knows why.
 fn connect_failure(error: &ConnectError) -> Failure {
-    Failure::unreachable(error.to_string())
+    let failure = Failure::unreachable(error.to_string());
+    match error {
+        // It is there: going to another door at once would only move the crowd.
+        ConnectError::Busy { after, .. } => Failure {
+            disposition: Disposition::Retry {
+                after: Some(*after),
+            },
+            kind: Some(ProblemKind::Busy),
+            unreachable: false,
+            ..failure
+        },
+        _ => failure,
+    }
 }
 
 /// A failed call; the reason why a connection could not be opened again is told in its own words.

@@ -233,6 +233,11 @@ impl Machine {
                 return false;
             }
         };
+        // Only when another door does better: after an outage of all of them a whole fleet would
+        // measure when the cloud can bear it least.
+        if self.choice.as_ref().is_some_and(|choice| choice.url != url) {
+            self.measure_at = self.measure_at.min(now.after(MEASURE_AFTER_FAILURE));
+        }
         self.attempt = 0;
         self.failed.clear();
         self.last_poll = Some((now.boot, now.wall.as_millis()));
@@ -251,8 +256,8 @@ impl Machine {
     }
 
     /// Another call found the door at `url` shut. Gives whether there is another one to try.
-    pub fn handle_shut_door(&mut self, now: &Moment, url: &str) -> bool {
-        self.shut(now, url)
+    pub fn handle_shut_door(&mut self, url: &str) -> bool {
+        self.shut(url)
     }
 
     /// Everything is forgotten.
@@ -400,13 +405,14 @@ impl Machine {
 
     fn fail(&mut self, now: &Moment, url: &str, failure: &Failure) {
         log::warn!("session: {url}: {}", failure.message);
-        if failure.unreachable && self.shut(now, url) {
+        if failure.unreachable && self.shut(url) {
             if self.poll != Poll::Off {
                 self.poll = Poll::Waiting { at: now.boot };
             }
             return;
         }
-        let wait = retry::POLL.wait(self.attempt, now.random, failure.retry_after());
+        let backoff = retry::POLL.within(self.interval());
+        let wait = backoff.wait(self.attempt, now.random, failure.retry_after());
         self.attempt = self.attempt.saturating_add(1);
         if self.poll != Poll::Off {
             self.poll = Poll::Waiting {
@@ -418,11 +424,10 @@ impl Machine {
     }
 
     /// Notes that a door does not answer; whether another one is left in this round.
-    fn shut(&mut self, now: &Moment, url: &str) -> bool {
+    fn shut(&mut self, url: &str) -> bool {
         if !self.failed.iter().any(|failed| failed == url) {
             self.failed.push(url.to_owned());
         }
-        self.measure_at = self.measure_at.min(now.after(MEASURE_AFTER_FAILURE));
         let left = self
             .candidates()
             .iter()

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -219,9 +220,16 @@ impl HttpClient {
         let mut socket = Socket::new(Box::new(transport), self.clocks.clone(), limit);
         let mut tls = self.handshaker(host)?;
         while tls.is_handshaking() {
-            tls.complete_io(&mut socket)
-                .map_err(|error| ConnectError::of_io(host, &error))?;
+            if let Err(error) = tls.complete_io(&mut socket) {
+                if matches!(error.kind(), BrokenPipe | ConnectionReset) {
+                    // Our hello came too late; what was said before may still be there.
+                    let _nothing_more = io::Read::read(&mut socket, &mut [0; 512]);
+                }
+                let busy = ConnectError::of_greeting(host, &socket.take_greeting());
+                return Err(busy.unwrap_or_else(|| ConnectError::of_io(host, &error)));
+            }
         }
+        drop(socket.take_greeting());
         let took = (self.clocks.boot)().saturating_sub(resolved);
         let stream = HttpsStream {
             tls: StreamOwned::new(tls, socket),

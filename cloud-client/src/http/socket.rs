@@ -16,7 +16,12 @@ pub(crate) struct Socket {
     clocks: Clocks,
     deadline: Duration,
     stall: Duration,
+    /// The first bytes that came, until the handshake is through.
+    greeting: Option<Vec<u8>>,
 }
+
+/// An answer in clear before the handshake is kept up to here.
+const GREETING_BYTES_MAX: usize = 512;
 
 impl Socket {
     pub(super) fn new(transport: Box<dyn Transport>, clocks: Clocks, limit: Limit) -> Self {
@@ -25,6 +30,7 @@ impl Socket {
             clocks,
             deadline: Duration::ZERO,
             stall: Duration::ZERO,
+            greeting: Some(Vec::new()),
         };
         socket.limit(limit);
         socket
@@ -33,6 +39,11 @@ impl Socket {
     pub(super) fn limit(&mut self, limit: Limit) {
         self.deadline = (self.clocks.boot)().saturating_add(limit.total);
         self.stall = limit.stall;
+    }
+
+    /// The first bytes that came; not kept any longer.
+    pub(super) fn take_greeting(&mut self) -> Vec<u8> {
+        self.greeting.take().unwrap_or_default()
     }
 
     pub(super) fn is_open(&mut self) -> bool {
@@ -76,6 +87,10 @@ impl io::Read for Socket {
         let buffers = self.transport.buffers();
         let count = io::Read::read(&mut buffers.input(), buf)?;
         buffers.input_consume(count);
+        if let Some(greeting) = &mut self.greeting {
+            let room = GREETING_BYTES_MAX.saturating_sub(greeting.len());
+            greeting.extend(buf.iter().take(count.min(room)));
+        }
         Ok(count)
     }
 }

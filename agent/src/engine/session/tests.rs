@@ -206,7 +206,7 @@ fn a_door_that_does_not_answer_is_left_for_the_next_then_backoff_begins() {
 #[test]
 fn a_door_found_shut_is_used_again_only_after_doors_were_measured_anew() {
     let mut machine = settled(false);
-    assert!(machine.handle_shut_door(&at(5), FRANKFURT));
+    assert!(machine.handle_shut_door(FRANKFURT));
     assert_eq!(machine.url(), VIRGINIA);
     assert_eq!(
         actions(&mut machine, 300),
@@ -275,7 +275,7 @@ fn a_region_pin_keeps_the_device_in_its_region() {
     actions(&mut machine, 0);
     machine.handle_doors(&at(0), BOOTSTRAP, Ok(doors([Some(10), Some(90)])));
     assert_eq!(machine.url(), VIRGINIA);
-    assert!(!machine.handle_shut_door(&at(1), VIRGINIA));
+    assert!(!machine.handle_shut_door(VIRGINIA));
     assert_eq!(machine.url(), VIRGINIA);
 }
 

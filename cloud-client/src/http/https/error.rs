@@ -1,10 +1,15 @@
 //! Why there is no connection, and what to do about it.
 
 use std::io;
+use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError};
 
 use crate::http::socket::io_error;
+
+/// The longest wait that an answer in clear can ask for. Whoever can forge one on the way could as
+/// well keep the line shut.
+const BUSY_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// Why a connection failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +36,15 @@ pub enum ConnectError {
     TimedOut {
         /// The server's name.
         host: String,
+    },
+    /// The server is at its limit and says, before any handshake, when there is room.
+    #[error("{host} is at its limit and asks to come back in {} s", .after.as_secs())]
+    Busy {
+        /// The server's name.
+        host: String,
+        /// How long to wait; not proven to come from the server, so never longer than
+        /// a quarter of an hour.
+        after: Duration,
     },
     /// The proxy does not let us through.
     #[error("the proxy does not lead to {host}: {reason}")]
@@ -94,6 +108,7 @@ impl ConnectError {
             Self::NameNotFound { .. } => io::ErrorKind::NotFound,
             Self::Unreachable { kind, .. } => *kind,
             Self::TimedOut { .. } => io::ErrorKind::TimedOut,
+            Self::Busy { .. } => io::ErrorKind::ConnectionAborted,
             Self::Proxy { .. } => io::ErrorKind::ConnectionRefused,
             Self::Untrusted { .. }
             | Self::WrongName { .. }
@@ -119,6 +134,21 @@ impl ConnectError {
             ureq::Error::ConnectProxyFailed(reason) => Self::Proxy { host, reason },
             error => Self::of_io(&host, &io_error(error)),
         }
+    }
+
+    /// An answer in clear in place of a handshake: `503` with `Retry-After`.
+    pub(super) fn of_greeting(host: &str, greeting: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(greeting).ok()?;
+        let mut lines = text.strip_prefix("HTTP/1.1 503")?.split("\r\n").skip(1);
+        let after = lines.find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            let named = name.eq_ignore_ascii_case("Retry-After");
+            named.then(|| value.trim().parse().ok()).flatten()
+        })?;
+        Some(Self::Busy {
+            host: host.to_owned(),
+            after: Duration::from_secs(after).min(BUSY_MAX),
+        })
     }
 
     pub(super) fn of_io(host: &str, error: &io::Error) -> Self {
@@ -185,6 +215,39 @@ impl ConnectError {
                 host,
                 reason: error.to_string(),
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn busy(greeting: &[u8]) -> Option<u64> {
+        match ConnectError::of_greeting("h", greeting)? {
+            ConnectError::Busy { after, .. } => Some(after.as_secs()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_answer_in_clear_says_when_there_is_room() {
+        let told = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nretry-after: 17\r\n\r\n";
+        assert_eq!(busy(told), Some(17));
+        let forged = b"HTTP/1.1 503 Busy\r\nRetry-After: 99999999\r\n\r\n";
+        assert_eq!(busy(forged), Some(900));
+    }
+
+    #[test]
+    fn any_other_greeting_is_none() {
+        for other in [
+            &b""[..],
+            b"\x16\x03\x03\x00\x7a",
+            b"HTTP/1.1 400 Bad Request\r\nRetry-After: 17\r\n\r\n",
+            b"HTTP/1.1 503 Busy\r\nRetry-After: soon\r\n\r\n",
+            b"HTTP/1.1 503 Busy\r\n\xff\r\n",
+        ] {
+            assert_eq!(busy(other), None, "{other:?}");
         }
     }
 }

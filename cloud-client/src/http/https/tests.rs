@@ -45,6 +45,23 @@ fn serve(ca: &Ca, connections: usize, requests: usize) -> (BaseUrl, JoinHandle<(
 }
 
 #[test]
+fn a_server_at_its_limit_is_heard_before_any_handshake() {
+    let (address, server) = listen(1, |mut stream| {
+        // The hello is on its way or here already, and stays unread.
+        let told = b"HTTP/1.1 503 Busy\r\nRetry-After: 17\r\nConnection: close\r\n\r\n";
+        stream.write_all(told).expect("told");
+    });
+    let ca = Ca::new("ca");
+    let error = client(trusting(&ca))
+        .connect(&url_of(address), Purpose::Call)
+        .expect_err("turned away");
+    let after = Duration::from_secs(17);
+    let host = "127.0.0.1".to_owned();
+    assert_eq!(error, ConnectError::Busy { host, after });
+    server.join().expect("the server");
+}
+
+#[test]
 fn a_connection_is_kept_and_opened_again_when_the_server_has_closed() {
     let ca = Ca::new("ca");
     let (url, server) = serve(&ca, 2, 2);
