@@ -22,6 +22,7 @@ pub mod ports;
 pub mod runner;
 pub mod sealed_store;
 pub mod serve;
+pub mod shedding;
 pub mod steps;
 pub mod store;
 pub mod workflow;
