@@ -155,6 +155,8 @@ pub struct Journal {
     keys: Arc<dyn KeyStore>,
     folder: String,
     log: Mutex<Log>,
+    /// What was read at the opening, until somebody takes it.
+    read: Mutex<BTreeMap<JobId, JobEntry>>,
 }
 
 /// The file and what is in it.
@@ -193,8 +195,9 @@ impl Journal {
         disk.create_folder(folder)?;
         let path = log_path(folder);
         let mut damage = JournalDamage::default();
+        let mut read = BTreeMap::new();
         let log = match disk.open(&path) {
-            Ok(file) => Log::read(file, &*keys, &mut damage)?,
+            Ok(file) => Log::read(file, &*keys, &mut damage, &mut read)?,
             Err(error) if error.kind == DiskErrorKind::NotFound => {
                 let file = disk.create_new(&path)?;
                 disk.sync_folder(folder)?;
@@ -211,8 +214,15 @@ impl Journal {
             keys,
             folder: folder.to_owned(),
             log: Mutex::new(log),
+            read: Mutex::new(read),
         };
         Ok((journal, damage))
+    }
+
+    /// Every job as [`Journal::open`] found it; given once, so that start-up reads thousands of
+    /// entries once.
+    pub fn take_read(&self) -> BTreeMap<JobId, JobEntry> {
+        std::mem::take(&mut *self.read.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Remembers the entry in place of what was known of its job. Durable when this returns.
@@ -351,6 +361,7 @@ impl Log {
         file: Box<dyn DiskFile>,
         keys: &dyn KeyStore,
         damage: &mut JournalDamage,
+        read: &mut BTreeMap<JobId, JobEntry>,
     ) -> Result<Self, JournalError> {
         let length = file.len()?;
         let mut log = Self::empty(file, [0; 16]);
@@ -369,6 +380,7 @@ impl Log {
                 Some(entry) => {
                     log.lines
                         .insert(entry.job, Line::of(&entry, offset, header.span()));
+                    read.insert(entry.job, entry);
                 }
                 None => damage.records = damage.records.saturating_add(1),
             }

@@ -16,8 +16,8 @@ use crate::problem::{CallError, Disposition};
 pub const APPEND_BYTES: u64 = 1024 * 1024;
 /// How often each kind of failure is put right.
 const TRIES_MAX: u32 = 3;
-/// Bytes read from the source at once.
-const PIECE_BYTES: usize = 16 * 1024;
+/// Bytes read from the source at once: four TLS records, sent with one call to the system.
+const PIECE_BYTES: usize = 64 * 1024;
 /// Longest location that is kept.
 const LOCATION_BYTES_MAX: usize = 1024;
 const CREATE_PATH: &str = "/v1/device/uploads";
@@ -335,7 +335,7 @@ fn stream<C: Connection>(
 ) -> Result<(), UploadError> {
     let mut failure = None;
     let sent = call::send_with(conn, method, path, headers, part.len, &mut |out| {
-        let mut buf = [0; PIECE_BYTES];
+        let mut buf = vec![0; PIECE_BYTES];
         let mut at = part.offset;
         let mut left = part.len;
         while left > 0 {

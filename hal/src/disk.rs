@@ -92,6 +92,13 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// [`DiskErrorKind::NotFound`] when there is none.
     fn open(&self, path: &str) -> Result<Box<dyn DiskFile>, DiskError>;
+    /// The length of a file that need not be opened for it: start-up asks for thousands.
+    ///
+    /// # Errors
+    /// [`DiskErrorKind::NotFound`] when there is none.
+    fn length(&self, path: &str) -> Result<u64, DiskError> {
+        self.open(path)?.len()
+    }
     /// Makes a folder and those above it, open to their owner alone; content when they exist.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ const EOI: [u8; 2] = [0xFF, 0xD9];
 
 /// Why a page could not be taken.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PageError {
+pub enum PageError {
     /// It cannot be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -21,7 +21,7 @@ pub(crate) enum PageError {
 }
 
 /// Seals what the scanner gives and hands it to the page's writer.
-pub(crate) struct SealingSink<'a, 'b> {
+pub struct SealingSink<'a, 'b> {
     sealer: Sealer,
     writer: &'a mut PageWriter<'b>,
     sealed: &'a mut Vec<u8>,
@@ -31,7 +31,10 @@ pub(crate) struct SealingSink<'a, 'b> {
 
 impl<'a, 'b> SealingSink<'a, 'b> {
     /// A sink that begins with the sealed object's header. `buffer` is reused from page to page.
-    pub(crate) fn new(
+    ///
+    /// # Errors
+    /// When the header cannot be saved.
+    pub fn new(
         sealer: Sealer,
         writer: &'a mut PageWriter<'b>,
         buffer: &'a mut Vec<u8>,
@@ -48,7 +51,10 @@ impl<'a, 'b> SealingSink<'a, 'b> {
     }
 
     /// Ends the object; what was seen of the page.
-    pub(crate) fn finish(mut self) -> Result<Look, PageError> {
+    ///
+    /// # Errors
+    /// When it cannot be sealed or saved, or the sink had refused before.
+    pub fn finish(mut self) -> Result<Look, PageError> {
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -60,7 +66,8 @@ impl<'a, 'b> SealingSink<'a, 'b> {
     }
 
     /// Why the sink refused, if it did.
-    pub(crate) fn into_error(self) -> Option<PageError> {
+    #[must_use]
+    pub fn into_error(self) -> Option<PageError> {
         self.error
     }
 
@@ -89,7 +96,7 @@ impl PageSink for SealingSink<'_, '_> {
 
 /// What can be seen of a page without understanding it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Look {
+pub struct Look {
     bytes: u64,
     head: [u8; 2],
     /// The last two bytes, zeros after them left out: some scanners pad.
@@ -101,12 +108,14 @@ pub(crate) struct Look {
 
 impl Look {
     /// Bytes as the scanner gave them.
-    pub(crate) const fn bytes(&self) -> u64 {
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// What is wrong with the page, if it can be seen.
-    pub(crate) fn fault(&self, format: DocumentFormat) -> Option<&'static str> {
+    #[must_use]
+    pub fn fault(&self, format: DocumentFormat) -> Option<&'static str> {
         if self.bytes == 0 {
             return Some("it has no bytes");
         }

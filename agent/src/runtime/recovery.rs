@@ -27,14 +27,13 @@ pub(super) fn reconcile(
 ) -> Result<Jobs, JournalError> {
     let now = context.time.wall();
     let mut jobs = Jobs::default();
-    let mut entries = context.journal.list()?;
+    let mut entries = context.journal.take_read();
     for recovered in recovered {
-        let known = entries.iter().position(|entry| entry.job == recovered.job);
-        let known = known.map(|index| entries.swap_remove(index));
-        let entry = known.unwrap_or_else(|| unknown_entry(recovered.job, now.as_millis()));
+        let entry = entries.remove(&recovered.job);
+        let entry = entry.unwrap_or_else(|| unknown_entry(recovered.job, now.as_millis()));
         one(context, &mut jobs, recovered.kind, entry, events)?;
     }
-    for entry in entries {
+    for entry in entries.into_values() {
         without_file(context, &mut jobs, entry, events)?;
     }
     if let Err(error) = context.journal.tidy(now) {

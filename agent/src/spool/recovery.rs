@@ -43,11 +43,7 @@ fn parse_name(name: &str) -> Option<(JobId, &'static str)> {
 
 /// A sealed job is not read now; it is verified while it is sent.
 fn sealed(shared: &Shared, job: JobId) -> RecoveredJob {
-    let length = shared
-        .disk
-        .open(&shared.path(job, JOB_SUFFIX))
-        .and_then(|file| file.len());
-    let kind = match length {
+    let kind = match shared.disk.length(&shared.path(job, JOB_SUFFIX)) {
         Ok(length) => {
             shared.account(job, length);
             RecoveredKind::Complete
