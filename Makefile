@@ -3,6 +3,7 @@
 #   make test    everything: checks, unit tests, end-to-end tests
 #   make check   format, lints, docs, licences
 #   make bench   speed, memory and size, written to target/bench/summary.json
+#   make herd    a million devices come back to half of a cloud, figures and docs/herd.svg
 #   make dist    the agent as it goes on a printer; TARGET=... for another machine than this
 #   make docs    the API documentation
 #   make settings-doc   docs/settings.md from the list of settings
@@ -32,10 +33,15 @@ bench: dist
 	$(MAKE) --no-print-directory programs
 	target/release/bench
 
-# The agent as it goes on a printer.
+.PHONY: herd
+herd:
+	$(CARGO) run --locked -p scantrip-tests --bin herd
+
+# The agent as it goes on a printer, without tables for unwinding (musl's start files want them).
 dist:
-	$(CARGO) build --locked --profile dist -p scantrip \
-		$(if $(TARGET),--target $(TARGET))
+	$(CARGO) rustc --locked --profile dist -p scantrip --bin scantrip \
+		$(if $(TARGET),--target $(TARGET)) \
+		$(if $(findstring musl,$(TARGET)),,-- -C link-arg=-Wl,-T,$(CURDIR)/cross/no-unwind.ld)
 
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps

@@ -11,6 +11,7 @@ pub mod bench;
 pub mod demo;
 pub mod document;
 pub mod front_door;
+pub mod herd;
 pub mod peer;
 pub mod program;
 pub mod stage;

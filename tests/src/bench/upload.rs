@@ -1,17 +1,20 @@
-//! Upload of sealed 1 MB objects against curl: the same objects, route and durability, each on one
-//! keep-alive connection, in turns.
+//! Upload of sealed pages out of the spool against curl with plain files of the same size: the same
+//! route, durability and TLS 1.2 suite, each on one keep-alive connection, in turns. The cloud
+//! answers for the bytes: an object whose SHA-256 is not the announced one is refused.
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use scantrip::spool::JobReader;
 use scantrip_cloud_client::code::EnrollmentCode;
 use scantrip_cloud_client::est;
 use scantrip_cloud_client::http::{BaseUrl, Clocks, HttpClient, Purpose, Timeouts};
 use scantrip_cloud_client::tls::{Credential, Roots, SignError, Signer, TlsSettings, TlsVersions};
-use scantrip_cloud_client::upload::{NewUpload, upload_object};
+use scantrip_cloud_client::upload::{NewUpload, ObjectSource, upload_object};
 use scantrip_hal::backends::key_file::KeyFile;
 use scantrip_hal::backends::system::{SystemClock, SystemEntropy};
 use scantrip_hal::clock::Clock as _;
@@ -20,71 +23,59 @@ use scantrip_hal::keys::{KeySlot, KeyStore as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::bench::{median, now};
+use super::pairs;
+use super::spool::Bench;
+use crate::bench::now;
 use crate::peer::Peer;
 use crate::program;
 use crate::stage::{Stage, write};
 
 const OBJECT_BYTES: usize = 1_000_000;
 const OBJECTS: u32 = 32;
-const PAIRS: u32 = 9;
+/// The suite that both use.
+const SUITE: (&str, &str) = (
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+);
 
-/// Median of the ratios curl / ours; above 1 we are faster. Aim: at least 1.
+/// The ratio in time; above 1 we are faster.
 pub(super) fn against_curl(stage: &Stage) -> anyhow::Result<Value> {
     let device = Device::enroll(stage)?;
     let peer = Peer::new(stage, "curl");
     let enrolled = peer.enroll("curl", &stage.enrollment_code()?);
     ensure!(enrolled.status.success(), "curl could not enrol");
+    let spool = Bench::new(&stage.path("spool"), OBJECT_BYTES, OBJECTS)?;
     let objects = Objects::draw(stage)?;
-    let (mut ratios, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
-    for pair in 0..PAIRS {
-        // Who goes first changes with each pair, so that neither gets the warmer machine.
-        let first = (pair % 2 == 0)
-            .then(|| device.upload(stage, &objects, pair))
-            .transpose()?;
-        let curl = curl(stage, &peer, &objects, pair)?;
-        let own = first.map_or_else(|| device.upload(stage, &objects, pair), Ok)?;
-        ratios.push(curl / own);
-        ours.push(own);
-        theirs.push(curl);
-    }
-    let megabytes = f64::from(OBJECTS);
-    let spread = (
-        ratios.iter().copied().fold(f64::MAX, f64::min),
-        ratios.iter().copied().fold(0.0, f64::max),
+    let times = pairs::run(
+        |round| device.upload(stage, &spool, round),
+        |round| curl(stage, &peer, &objects, round),
+    )?;
+    let rate = |seconds: &[f64]| pairs::round(f64::from(OBJECTS) / pairs::median(seconds));
+    let mut told = times.tell("upload_vs_curl");
+    super::merge(
+        &mut told,
+        json!({
+            "upload_megabytes_per_second": rate(&times.ours),
+            "curl_megabytes_per_second": rate(&times.theirs),
+        }),
     );
-    Ok(json!({
-        "upload_vs_curl": round(median(&mut ratios)),
-        "upload_vs_curl_min": round(spread.0),
-        "upload_vs_curl_max": round(spread.1),
-        "upload_megabytes_per_second": round(megabytes / median(&mut ours)),
-        "curl_megabytes_per_second": round(megabytes / median(&mut theirs)),
-    }))
+    Ok(told)
 }
 
-fn round(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
-}
-
-/// Random bytes stand for sealed ones: the cloud cannot tell them apart.
+/// The plain files of curl.
 struct Objects {
-    bytes: Vec<Vec<u8>>,
     hashes: Vec<String>,
 }
 
 impl Objects {
     fn draw(stage: &Stage) -> anyhow::Result<Self> {
-        let mut objects = Self {
-            bytes: Vec::new(),
-            hashes: Vec::new(),
-        };
+        let mut objects = Self { hashes: Vec::new() };
         for number in 1..=OBJECTS {
             let mut bytes = vec![0; OBJECT_BYTES];
             SystemEntropy.fill(&mut bytes)?;
             #[expect(clippy::disallowed_methods, reason = "what curl sends")]
             fs::write(stage.path(&format!("object-{number}")), &bytes)?;
             objects.hashes.push(hex(&Sha256::digest(&bytes)));
-            objects.bytes.push(bytes);
         }
         Ok(objects)
     }
@@ -117,12 +108,13 @@ fn curl(stage: &Stage, peer: &Peer<'_>, objects: &Objects, pair: u32) -> anyhow:
         writeln!(
             script,
             "url = \"{url}/v1/device/uploads\"\ncert = \"{cert}\"\nkey = \"{key}\"\ncacert = \"{ca}\"\n\
-             tls-max = 1.2\nsilent\nshow-error\nfail\noutput = /dev/null\nheader = \"Expect:\"\n\
+             tls-max = 1.2\nciphers = \"{suite}\"\nsilent\nshow-error\nfail\noutput = /dev/null\nheader = \"Expect:\"\n\
              header = \"Tus-Resumable: 1.0.0\"\nheader = \"Upload-Length: {OBJECT_BYTES}\"\n\
              header = \"Upload-Metadata: {metadata}\"\n\
              header = \"Content-Type: application/offset+octet-stream\"\n\
              data-binary = \"@{object}\"\nnext",
             url = peer.url(),
+            suite = SUITE.1,
             cert = peer.file("cert.pem"),
             key = peer.file("key.pem"),
             ca = stage.path("cloud/ca.pem").display(),
@@ -163,22 +155,42 @@ impl Device {
         })
     }
 
-    /// One round of ours, the connection's opening included.
-    fn upload(&self, stage: &Stage, objects: &Objects, pair: u32) -> anyhow::Result<f64> {
-        let job = job(1, pair);
+    /// One round of ours, the connection's opening included; the pages are saved before.
+    fn upload(&self, stage: &Stage, spool: &Bench, round: u32) -> anyhow::Result<f64> {
+        let id = job(1, round);
+        let (saved, _) = spool.write()?;
+        let mut reader = spool.reader(saved)?;
+        let pages: Vec<_> = reader.objects().filter(|info| info.object > 0).collect();
         let started = now();
         let mut connection = self.client.connect(&url(stage)?, Purpose::Upload)?;
-        for (object, (bytes, hash)) in (1..).zip(objects.bytes.iter().zip(&objects.hashes)) {
+        for page in pages {
             let new = NewUpload {
-                job: &job,
-                object,
-                size: bytes.len() as u64,
-                sha256: hash,
+                job: &id,
+                object: page.object,
+                size: page.size,
+                sha256: &hex(&page.sha256),
                 resume: false,
             };
-            upload_object(&mut connection, &new, &mut bytes.as_slice(), &mut |_| ())?;
+            let mut source = Saved(&mut reader, page.object);
+            upload_object(&mut connection, &new, &mut source, &mut |_| ())?;
         }
-        Ok((now() - started).as_secs_f64())
+        let took = (now() - started).as_secs_f64();
+        let suite = connection.tls_info().context("no TLS")?.cipher_suite;
+        ensure!(suite == SUITE.0, "another suite: {suite}");
+        drop(reader);
+        spool.remove(saved)?;
+        Ok(took)
+    }
+}
+
+/// A page in the spool.
+struct Saved<'a>(&'a mut JobReader, u32);
+
+impl ObjectSource for Saved<'_> {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.0
+            .read_at(self.1, offset, buf)
+            .map_err(io::Error::other)
     }
 }
 
