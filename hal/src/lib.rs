@@ -4,7 +4,7 @@
 //! can implement them. Feature `std` adds the backends of a Linux system (files, key file, clock,
 //! entropy); feature `sim` adds a whole simulated MFP with faults on demand.
 #![cfg_attr(not(feature = "std"), no_std)]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 extern crate alloc;
 
@@ -17,6 +17,8 @@ pub mod disk;
 pub mod entropy;
 #[cfg(feature = "sim")]
 pub mod fault;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod identity;
 pub mod keys;
 pub mod scanner;

@@ -5,12 +5,26 @@
 
 mod catalogue;
 #[cfg(feature = "std")]
+pub mod declared;
+#[cfg(feature = "std")]
 pub mod document;
+#[cfg(feature = "std")]
+pub mod linux;
+#[cfg(feature = "std")]
+pub mod network;
+#[cfg(feature = "std")]
+mod reading;
+#[cfg(feature = "std")]
+pub mod sources;
+#[cfg(feature = "std")]
+pub mod vendor;
 
 use core::fmt::{self, Write as _};
 
 pub use catalogue::CATALOGUE;
 use heapless::String;
+#[cfg(feature = "std")]
+pub(crate) use reading::Reading;
 
 /// How much a wrong value matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -339,8 +353,10 @@ impl Setting {
             true => (self, other),
             false => (other, self),
         };
-        let both = rank(&chosen) <= 1 && rank(&left) <= 1;
-        if both && chosen.value != left.value {
+        // A way that sees less of a set does not contradict the one that sees more.
+        let mut words = left.value.split(',');
+        let within = words.all(|word| chosen.value.split(',').any(|it| it == word));
+        if rank(&left) <= 1 && !within {
             let mut evidence = String::new();
             let (who, value) = (left.method.as_str(), &left.value);
             let _cut = write!(
@@ -372,6 +388,19 @@ impl Setting {
 pub trait SettingsSource: Send {
     /// Reads every setting and hands each to `each`, in the order of their ids.
     fn read(&mut self, each: &mut dyn FnMut(Setting));
+}
+
+/// Takes a reading in: of two of one setting the worse counts.
+#[cfg(feature = "std")]
+pub(crate) fn merge(
+    settings: &mut std::collections::BTreeMap<&'static str, Setting>,
+    setting: Setting,
+) {
+    let merged = match settings.remove(setting.id) {
+        Some(before) => before.worse(setting),
+        None => setting,
+    };
+    let _first = settings.insert(merged.id, merged);
 }
 
 /// A Unix time as RFC 3339 in UTC, as values of [`Kind::Time`] are written.

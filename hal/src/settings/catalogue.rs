@@ -401,7 +401,7 @@ pub const CATALOGUE: &[Row] = &[
         secure_value: "false",
         rule: Rule::Is("false"),
         severity: High,
-        methods: &[Linux, Port],
+        methods: &[Linux, Port, Vendor],
         reference: "KM FTP Server",
         remedy: "Turn the FTP server off.",
     },

@@ -100,7 +100,7 @@ fn times_are_written_as_rfc_3339() {
 
 #[test]
 fn a_set_too_long_tells_how_many_more_there_are() {
-    let ports: alloc::vec::Vec<_> = (10_000..10_050)
+    let ports: Vec<_> = (10_000..10_050)
         .map(|it| alloc::format!("tcp/{it}"))
         .collect();
     let row = row("net.listening_ports");

@@ -1,0 +1,245 @@
+//! Settings of the device's own Linux, read from files and by system calls; no program is started.
+//!
+//! Every file is looked for below a root folder: `/`, or where a container has its host's files,
+//! or a tree made by a test. A file that may not be read makes its settings unknown, never secure.
+//! Hashes, user names and keys stay in here: what leaves are numbers, yes or no, and paths of the
+//! system.
+
+mod audit;
+mod block;
+mod dot1x;
+mod encryption;
+mod firewall;
+mod ip_forwarding;
+mod kernel;
+mod listeners;
+mod lock_password;
+mod lockdown;
+mod lockout;
+mod pam;
+mod password_length;
+mod remote_log;
+mod root_login;
+mod rootfs;
+mod secure_boot;
+mod sha_crypt;
+mod shadow;
+mod swap;
+mod time_sync;
+mod tpm;
+mod update;
+mod usb_storage;
+mod wifi_direct;
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::PathBuf;
+
+use self::kernel::{Kernel, LiveKernel};
+use super::{Method, Reading, Row, Setting, SettingsSource, Why};
+
+/// Every probe, in the order of their ids.
+const PROBES: &[Probe] = &[
+    ("auth.accounts_without_password", shadow::without_password),
+    ("auth.admin_password_default", shadow::from_the_factory),
+    ("auth.lockout_seconds", lockout::seconds),
+    ("auth.lockout_tries", lockout::tries),
+    ("auth.password_min_length", password_length::read),
+    ("auth.root_remote_login", root_login::read),
+    ("auth.weak_password_hashes", shadow::weak_hashes),
+    ("fw.kernel_lockdown", lockdown::read),
+    ("fw.rootfs_verified", rootfs::read),
+    ("fw.secure_boot", secure_boot::read),
+    ("fw.tpm", tpm::read),
+    ("fw.update_verified", update::read),
+    ("log.audit_enabled", audit::read),
+    ("log.remote_over_tls", remote_log::read),
+    ("net.discovery_services", listeners::discovery),
+    ("net.dot1x", dot1x::read),
+    ("net.firewall", firewall::read),
+    ("net.ftp", listeners::ftp),
+    ("net.ip_forwarding", ip_forwarding::read),
+    ("net.listening_ports", listeners::ports),
+    ("net.telnet", listeners::telnet),
+    ("net.tftp", listeners::tftp),
+    ("net.wifi_direct", wifi_direct::read),
+    ("storage.encryption", encryption::read),
+    ("storage.lock_password", lock_password::read),
+    ("storage.swap_encrypted", swap::read),
+    ("time.synchronised", time_sync::read),
+    ("usb.storage_allowed", usb_storage::read),
+];
+
+/// A setting's id and how it is read.
+type Probe = (&'static str, fn(&Root) -> Result<Reading, Unread>);
+
+/// Largest file that is looked into: a rule set or a mount table of a busy server.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Most entries of a folder that are looked at.
+const ENTRIES_MAX: usize = 4096;
+
+/// The settings that this system's files and kernel tell.
+pub struct LinuxSource {
+    root: Root,
+}
+
+impl LinuxSource {
+    /// Reads below `root`, normally `/`, and asks the running kernel.
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        let kernel = Box::new(LiveKernel);
+        Self {
+            root: Root { path: root, kernel },
+        }
+    }
+}
+
+impl SettingsSource for LinuxSource {
+    fn read(&mut self, each: &mut dyn FnMut(Setting)) {
+        for (id, run) in PROBES {
+            let Some(row) = Row::find(id) else { continue };
+            let reading = run(&self.root).unwrap_or_else(Unread::reading);
+            // No rule of these settings looks at the time.
+            each(reading.setting(row, Method::Linux, 0));
+        }
+    }
+}
+
+/// Where files are looked for, and the kernel that is asked.
+struct Root {
+    path: PathBuf,
+    kernel: Box<dyn Kernel>,
+}
+
+/// Why a file or an answer of the kernel cannot be used.
+#[derive(Debug)]
+struct Unread {
+    why: Why,
+    detail: String,
+    evidence: String,
+}
+
+impl Unread {
+    fn new(path: &str, error: &io::Error) -> Self {
+        let (why, detail) = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                (Why::NoRight, format!("the agent may not read {path}"))
+            }
+            io::ErrorKind::NotFound => (Why::NotSupported, format!("{path} is not there")),
+            kind => (Why::NotAnswered, format!("{path} cannot be read: {kind}")),
+        };
+        let evidence = path.to_owned();
+        Self {
+            why,
+            detail,
+            evidence,
+        }
+    }
+
+    fn reading(self) -> Reading {
+        Reading::unknown(self.why, self.detail, self.evidence)
+    }
+}
+
+impl Root {
+    /// The content of a file; what is not UTF-8 is replaced.
+    fn text(&self, path: &str) -> Result<String, Unread> {
+        let bytes = self.bytes(path)?;
+        Ok(String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    /// The same; `None` when there is no such file.
+    fn optional_text(&self, path: &str) -> Result<Option<String>, Unread> {
+        match self.text(path) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) if !self.has(path) => Ok(None),
+            Err(unread) => Err(unread),
+        }
+    }
+
+    fn bytes(&self, path: &str) -> Result<Vec<u8>, Unread> {
+        let mut bytes = Vec::new();
+        let limit = FILE_BYTES_MAX + 1;
+        let read = File::open(self.at(path))
+            .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+            .map_err(|error| Unread::new(path, &error))?;
+        if read as u64 == limit {
+            let error = io::Error::from(io::ErrorKind::FileTooLarge);
+            return Err(Unread::new(path, &error));
+        }
+        Ok(bytes)
+    }
+
+    /// Names in a folder, sorted; none when there is no such folder.
+    fn names(&self, path: &str) -> Result<Vec<String>, Unread> {
+        let folder = match self.at(path).read_dir() {
+            Ok(folder) => folder,
+            Err(error) => {
+                return match error.kind() {
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(Vec::new()),
+                    _ => Err(Unread::new(path, &error)),
+                };
+            }
+        };
+        let mut names = Vec::new();
+        for entry in folder.take(ENTRIES_MAX) {
+            let entry = entry.map_err(|error| Unread::new(path, &error))?;
+            names.extend(entry.file_name().into_string());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// The texts of a file and of the files `*SUFFIX` in folders, with their paths.
+    fn texts(
+        &self,
+        file: &str,
+        folders: &[&str],
+        suffix: &str,
+    ) -> Result<Vec<(String, String)>, Unread> {
+        let mut paths = vec![file.to_owned()];
+        for folder in folders {
+            let names = self.names(folder)?;
+            let wanted = names.iter().filter(|name| name.ends_with(suffix));
+            paths.extend(wanted.map(|name| format!("{folder}/{name}")));
+        }
+        let mut texts = Vec::new();
+        for path in paths {
+            if let Some(text) = self.optional_text(&path)? {
+                texts.push((path, text));
+            }
+        }
+        Ok(texts)
+    }
+
+    fn has(&self, path: &str) -> bool {
+        // What may not be looked at is taken to be there.
+        match self.at(path).try_exists() {
+            Ok(there) => there,
+            Err(error) => error.kind() != io::ErrorKind::NotADirectory,
+        }
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.path.join(path.trim_start_matches('/'))
+    }
+}
+
+/// Lines without comments and white space around them; empty ones left out.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim())
+        .filter(|line| !line.is_empty())
+}
+
+/// `key = value` or `key value` of a line.
+fn key_value(line: &str) -> Option<(&str, &str)> {
+    let at = line.find(|symbol: char| symbol == '=' || symbol.is_whitespace())?;
+    let (key, value) = line.split_at_checked(at)?;
+    let value = value.trim_start_matches(|symbol: char| symbol == '=' || symbol.is_whitespace());
+    Some((key, value))
+}
+
+#[cfg(test)]
+mod tests;

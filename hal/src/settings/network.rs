@@ -1,0 +1,216 @@
+//! Settings that the device tells over the network: IPP, SNMP, TLS, open ports.
+//!
+//! Only the device's own addresses are asked, never a range, five questions a second at most.
+//! Nothing is written: SNMP is asked with `get`, IPP with questions that create nothing, TLS with
+//! hellos that end before any key is made, and a printing port sees a connection without a byte.
+//! Each run is named in the log under `scantrip::audit`.
+
+mod ask;
+mod certificate;
+mod http;
+mod ipp;
+mod rows;
+mod snmp;
+mod tls;
+mod tlv;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _, UdpSocket};
+use std::time::Duration;
+
+use self::wire::{LiveWire, Wire};
+use super::{Reading, Row, Setting, SettingsSource, Why};
+use crate::backends::system::SystemClock;
+use crate::clock::Clock as _;
+
+/// What is asked, and where.
+#[derive(Clone, Debug)]
+pub struct NetworkOptions {
+    /// Host name or address to ask. Default: that of the device, else this machine's own on the
+    /// network, else loopback.
+    pub address: Option<String>,
+    /// Host of the device, when it is another machine than this one.
+    pub device: Option<String>,
+    /// Where services are looked for.
+    pub ports: Ports,
+    /// Between one question and the next. Default: five a second.
+    pub pace: Duration,
+}
+
+impl Default for NetworkOptions {
+    fn default() -> Self {
+        Self {
+            address: None,
+            device: None,
+            ports: Ports::default(),
+            pace: Duration::from_millis(200),
+        }
+    }
+}
+
+/// Where services are looked for, when not at their well-known ports.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    /// The web page in clear.
+    pub http: u16,
+    /// IPP.
+    pub ipp: u16,
+    /// SNMP, over UDP.
+    pub snmp: u16,
+    /// Services over TLS.
+    pub tls: Vec<u16>,
+    /// The vendor's interface for applications.
+    pub vendor_api: u16,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self {
+            http: 80,
+            ipp: 631,
+            snmp: 161,
+            tls: vec![443, 631],
+            vendor_api: 50001,
+        }
+    }
+}
+
+/// The settings that the device tells over the network.
+#[derive(Debug)]
+pub struct NetworkSource {
+    options: NetworkOptions,
+}
+
+/// Most addresses of one name that are asked.
+const ADDRESSES_MAX: usize = 2;
+
+impl NetworkSource {
+    /// Asks as the options say.
+    #[must_use]
+    pub const fn new(options: NetworkOptions) -> Self {
+        Self { options }
+    }
+
+    /// The addresses to ask, each one the device's own.
+    fn addresses(&self) -> Result<Vec<IpAddr>, &'static str> {
+        let device = self.options.device.as_deref();
+        let Some(name) = self.options.address.as_deref().or(device) else {
+            let mut found = own_addresses();
+            if found.is_empty() {
+                found.push(Ipv4Addr::LOCALHOST.into());
+            }
+            return Ok(found);
+        };
+        let of_device = device.map(resolve).unwrap_or_default();
+        let mut found = resolve(name);
+        if found.is_empty() {
+            return Err("the name of the device's address is not known");
+        }
+        // Only an address of this machine can be bound to.
+        let is_own = |it: &IpAddr| of_device.contains(it) || UdpSocket::bind((*it, 0)).is_ok();
+        if !found.iter().all(is_own) {
+            return Err("settings.address is not an address of this device: not asked");
+        }
+        found.truncate(ADDRESSES_MAX);
+        Ok(found)
+    }
+}
+
+/// Addresses of a host name.
+fn resolve(name: &str) -> Vec<IpAddr> {
+    let found = (name, 0).to_socket_addrs();
+    found.map_or_else(|_| Vec::new(), |all| all.map(|it| it.ip()).collect())
+}
+
+/// This machine's addresses on the network: those that it would use to reach far away. Nothing is
+/// sent to find them.
+fn own_addresses() -> Vec<IpAddr> {
+    let far: [(IpAddr, IpAddr); 2] = [
+        (
+            Ipv4Addr::UNSPECIFIED.into(),
+            Ipv4Addr::new(192, 0, 2, 1).into(),
+        ),
+        (
+            Ipv6Addr::UNSPECIFIED.into(),
+            Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
+        ),
+    ];
+    let own = far.iter().filter_map(|(any, far)| {
+        let socket = UdpSocket::bind((*any, 0)).ok()?;
+        socket.connect((*far, 9)).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    });
+    own.collect()
+}
+
+impl SettingsSource for NetworkSource {
+    fn read(&mut self, each: &mut dyn FnMut(Setting)) {
+        let now = SystemClock::new().wall().as_seconds();
+        let addresses = match self.addresses() {
+            Ok(addresses) => addresses,
+            Err(reason) => return unasked(reason, each),
+        };
+        let mut settings = BTreeMap::new();
+        for address in addresses {
+            log::info!(
+                target: "scantrip::audit",
+                "security settings: asks {address}, an address of this device, over TCP, SNMP, IPP and TLS; writes nothing"
+            );
+            let mut wire = LiveWire {
+                address,
+                pace: self.options.pace,
+            };
+            read_address(&mut wire, &self.options.ports, address, now, &mut |it| {
+                super::merge(&mut settings, it);
+            });
+        }
+        settings.into_values().for_each(each);
+    }
+}
+
+/// Every setting of the network is unknown.
+fn unasked(reason: &str, each: &mut dyn FnMut(Setting)) {
+    let mut settings = BTreeMap::new();
+    for (id, method, _) in rows::ROWS {
+        if let Some(row) = Row::find(id) {
+            let reading = Reading::unknown(Why::NotSupported, reason, "settings.address");
+            super::merge(&mut settings, reading.setting(row, *method, 0));
+        }
+    }
+    settings.into_values().for_each(each);
+}
+
+fn read_address(
+    wire: &mut dyn Wire,
+    ports: &Ports,
+    address: IpAddr,
+    now: u64,
+    each: &mut dyn FnMut(Setting),
+) {
+    let host = match address {
+        IpAddr::V4(it) => it.to_string(),
+        IpAddr::V6(it) => format!("[{it}]"),
+    };
+    let facts = ask::ask(wire, ports, &host);
+    let up = facts.is_up();
+    for (id, method, read) in rows::ROWS {
+        let Some(row) = Row::find(id) else { continue };
+        let reading = match up {
+            true => read(&facts, ports),
+            false => Some(Reading::unknown(
+                Why::NotAnswered,
+                "the address does not answer at all",
+                host.clone(),
+            )),
+        };
+        if let Some(reading) = reading {
+            each(reading.setting(row, *method, now));
+        }
+    }
+}
+
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
+#[cfg(test)]
+mod tests;

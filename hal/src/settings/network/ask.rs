@@ -1,0 +1,363 @@
+//! The questions that one address is asked, and what it answered. Nothing is written to the
+//! device, and nothing but the connection itself is ever sent to the printing ports.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::wire::{Connected, Datagram, Stream, Wire};
+use super::{Ports, certificate, http, ipp, snmp, tls};
+
+/// Ports that are connected to.
+const WELL_KNOWN: &[u16] = &[21, 22, 23, 139, 445, 515, 8080, 9100, 9101, 9102];
+
+/// How a port answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Open,
+    Closed,
+    Silent,
+}
+
+/// What one address answered.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) ports: BTreeMap<u16, State>,
+    pub(super) http: Option<http::Answer>,
+    pub(super) smb1: bool,
+    pub(super) vendor_api_tls: bool,
+    pub(super) tls: Vec<TlsFacts>,
+    pub(super) ipp: IppFacts,
+    pub(super) snmp: SnmpFacts,
+}
+
+impl Facts {
+    pub(super) fn port(&self, port: u16) -> State {
+        self.ports.get(&port).copied().unwrap_or(State::Silent)
+    }
+
+    /// Whether the host is there at all, so that silence of a service says something.
+    pub(super) fn is_up(&self) -> bool {
+        let answers = |state: &State| *state != State::Silent;
+        self.ports.values().any(answers) || self.snmp.is_refused || self.snmp.v3 != V3::Silent
+    }
+}
+
+/// What a port with TLS agrees to.
+#[derive(Debug)]
+pub(super) struct TlsFacts {
+    pub(super) port: u16,
+    pub(super) oldest: Option<tls::Version>,
+    pub(super) weak: BTreeSet<&'static str>,
+    pub(super) certificate: Option<certificate::Facts>,
+}
+
+/// What IPP answers in clear.
+#[derive(Debug, Default)]
+pub(super) struct IppFacts {
+    /// The HTTP status of the question.
+    pub(super) http_status: Option<u16>,
+    pub(super) printer: Option<ipp::Answer>,
+    pub(super) system: Option<ipp::Answer>,
+    /// Whether a job without a password would be taken.
+    pub(super) job_taken: Option<bool>,
+}
+
+/// What SNMP version 3 answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum V3 {
+    #[default]
+    Silent,
+    /// It is there.
+    Present,
+    /// It gives values to anybody.
+    NoAuth,
+}
+
+/// What SNMP answers.
+#[derive(Debug, Default)]
+pub(super) struct SnmpFacts {
+    /// The host says that nobody listens.
+    pub(super) is_refused: bool,
+    /// A community's name from the factory that it answers to, by its place in [`COMMUNITIES`].
+    pub(super) community: Option<usize>,
+    pub(super) v3: V3,
+    pub(super) forwarding: Option<i64>,
+    /// Types of print channels that accept jobs.
+    pub(super) channels: BTreeSet<i64>,
+    /// Whether names of jobs can be read; `None`: no job is listed.
+    pub(super) jobs_shown: Option<bool>,
+}
+
+/// Names of communities from the factory. Only asked with, never set with.
+pub(super) const COMMUNITIES: [&str; 2] = ["public", "private"];
+
+/// Asks everything.
+pub(super) fn ask(wire: &mut dyn Wire, ports: &Ports, host: &str) -> Facts {
+    let mut facts = Facts::default();
+    let mut all: BTreeSet<u16> = WELL_KNOWN.iter().copied().collect();
+    all.extend([ports.http, ports.ipp, ports.vendor_api]);
+    all.extend(&ports.tls);
+    for port in all {
+        // Never more than the connection itself: a printing port would print what it gets.
+        let state = match wire.connect(port) {
+            Connected::Open(_) => State::Open,
+            Connected::Closed => State::Closed,
+            Connected::Silent => State::Silent,
+        };
+        let _first = facts.ports.insert(port, state);
+    }
+    let open = |facts: &Facts, port| facts.port(port) == State::Open;
+    for port in ports.tls.iter().copied() {
+        if open(&facts, port) {
+            facts.tls.extend(ask_tls(wire, port));
+        }
+    }
+    if open(&facts, ports.http) {
+        let question = http::get(host, "/");
+        facts.http = exchange(wire, ports.http, &question, http_answer);
+    }
+    if open(&facts, 445) {
+        facts.smb1 = exchange(wire, 445, SMB1_HELLO, smb1_answer).unwrap_or_default();
+    }
+    if open(&facts, ports.vendor_api) {
+        facts.vendor_api_tls = hello(wire, ports.vendor_api, tls::Version::Tls12).is_some();
+    }
+    if open(&facts, ports.ipp) {
+        facts.ipp = ask_ipp(wire, ports.ipp, host);
+    }
+    facts.snmp = ask_snmp(wire, ports.snmp);
+    facts
+}
+
+/// Sends a question on a new connection and reads until `answer` has enough.
+fn exchange<T>(
+    wire: &mut dyn Wire,
+    port: u16,
+    question: &[u8],
+    answer: fn(&[u8], bool) -> Option<T>,
+) -> Option<T> {
+    let Connected::Open(mut stream) = wire.connect(port) else {
+        return None;
+    };
+    let stream: &mut dyn Stream = &mut *stream;
+    stream
+        .write_all(question)
+        .and_then(|()| stream.flush())
+        .ok()?;
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    while bytes.len() < http::ANSWER_BYTES_MAX {
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => break,
+            Ok(length) => bytes.extend_from_slice(buffer.get(..length)?),
+        }
+        if let Some(found) = answer(&bytes, false) {
+            return Some(found);
+        }
+    }
+    answer(&bytes, true)
+}
+
+fn http_answer(bytes: &[u8], at_end: bool) -> Option<http::Answer> {
+    http::answer(bytes, at_end)
+}
+
+/// `Negotiate` of SMB with the one dialect `NT LM 0.12`, which is SMB version 1.
+const SMB1_HELLO: &[u8] = b"\x00\x00\x00\x2f\xffSMB\x72\x00\x00\x00\x00\x18\x01\x28\
+    \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\x01\x00\x00\x00\x00\
+    \x00\x0c\x00\x02NT LM 0.12\x00";
+
+/// Whether that dialect was chosen: its number is 0, a refusal is 0xffff.
+fn smb1_answer(bytes: &[u8], at_end: bool) -> Option<bool> {
+    const DIALECT: usize = 4 + 32 + 1;
+    match bytes.get(DIALECT..DIALECT + 2) {
+        Some(dialect) => Some(bytes.get(4..8) == Some(b"\xffSMB") && dialect == [0, 0]),
+        None => at_end.then_some(false),
+    }
+}
+
+/// What a port answers to a hello of one version, when it agrees.
+fn hello(wire: &mut dyn Wire, port: u16, version: tls::Version) -> Option<tls::Answer> {
+    let answer = exchange(wire, port, &tls::hello(version), tls::answer)?;
+    matches!(answer, tls::Answer::Agreed { .. }).then_some(answer)
+}
+
+fn ask_tls(wire: &mut dyn Wire, port: u16) -> Option<TlsFacts> {
+    let mut agreed = Vec::new();
+    let mut der = None;
+    for version in tls::Version::ALL {
+        let Some(answer) = hello(wire, port, version).filter(|answer| answer.is(version)) else {
+            continue;
+        };
+        agreed.push(version);
+        if let tls::Answer::Agreed { certificate, .. } = answer {
+            der = certificate.or(der);
+        }
+    }
+    let oldest = *agreed.first()?;
+    let newest_in_clear = agreed.iter().rev().find(|it| **it < tls::Version::Tls13);
+    let weak = newest_in_clear.map(|version| ask_weak(wire, port, *version));
+    Some(TlsFacts {
+        port,
+        oldest: Some(oldest),
+        weak: weak.unwrap_or_default(),
+        certificate: der.and_then(|der| certificate::facts(&der)),
+    })
+}
+
+/// Offers weak suites alone, each time without the kinds that were accepted.
+fn ask_weak(wire: &mut dyn Wire, port: u16, version: tls::Version) -> BTreeSet<&'static str> {
+    let mut kinds = BTreeSet::new();
+    for _ in tls::WEAK {
+        let without = Vec::from_iter(kinds.iter().copied());
+        let question = tls::weak_hello(version, &without);
+        let answer = exchange(wire, port, &question, tls::answer);
+        let Some(tls::Answer::Agreed { suite, .. }) = answer else {
+            break;
+        };
+        match tls::weak_kind(suite) {
+            Some(kind) if kinds.insert(kind) => {}
+            _ => break,
+        }
+    }
+    kinds
+}
+
+fn ask_ipp(wire: &mut dyn Wire, port: u16, host: &str) -> IppFacts {
+    const PRINTER: &[&str] = &[
+        "printer-firmware-string-version",
+        "printer-uri-supported",
+        "uri-authentication-supported",
+        "uri-security-supported",
+    ];
+    const SYSTEM: &[&str] = &["system-user-application-name"];
+    let mut facts = IppFacts::default();
+    let mut call = |operation, path: &str, wanted| {
+        let uri = format!("ipp://{host}:{port}{path}");
+        let body = ipp::question(operation, 1, &uri, wanted);
+        let question = http::post(host, path, "application/ipp", &body);
+        let answer = exchange(wire, port, &question, http_answer)?;
+        let told = ipp::answer(&answer.body, 1).filter(|_| answer.status == 200);
+        Some((answer.status, told))
+    };
+    for path in ["/ipp/print", "/"] {
+        let Some((status, answer)) = call(ipp::GET_PRINTER_ATTRIBUTES, path, PRINTER) else {
+            continue;
+        };
+        facts.http_status = Some(status);
+        let Some(answer) = answer.filter(ipp::Answer::is_success) else {
+            continue;
+        };
+        facts.printer = Some(answer);
+        facts.job_taken = match call(ipp::VALIDATE_JOB, path, &[]) {
+            Some((401 | 403, _)) => Some(false),
+            Some((_, Some(answer))) => match answer.status {
+                // Forbidden, not authenticated, not authorized.
+                0x0401..=0x0403 => Some(false),
+                _ => answer.is_success().then_some(true),
+            },
+            _ => None,
+        };
+        let system = call(ipp::GET_SYSTEM_ATTRIBUTES, "/ipp/system", SYSTEM);
+        facts.system = system.and_then(|(_, answer)| answer.filter(ipp::Answer::is_success));
+        break;
+    }
+    facts
+}
+
+fn ask_snmp(wire: &mut dyn Wire, port: u16) -> SnmpFacts {
+    const SYS_DESCR: &[u32] = &[1, 3, 6, 1, 2, 1, 1, 1, 0];
+    let mut facts = SnmpFacts::default();
+    let description = [snmp::ObjectId::new(SYS_DESCR)];
+    let mut version = snmp::Version::V2c;
+    'found: for (place, community) in COMMUNITIES.iter().enumerate() {
+        for tried in [snmp::Version::V2c, snmp::Version::V1] {
+            let question = snmp::question(tried, community, snmp::GET, 1, &description);
+            match wire.ask(port, &question) {
+                Datagram::Answer(bytes) if snmp::answer(&bytes, 1).is_some() => {
+                    (facts.community, version) = (Some(place), tried);
+                    break 'found;
+                }
+                Datagram::Refused => {
+                    facts.is_refused = true;
+                    return facts;
+                }
+                Datagram::Answer(_) | Datagram::Silent => {}
+            }
+        }
+    }
+    facts.v3 = ask_v3(wire, port, &description);
+    if let Some(community) = facts.community.and_then(|it| COMMUNITIES.get(it)) {
+        ask_tables(wire, port, version, community, &mut facts);
+    }
+    facts
+}
+
+fn ask_v3(wire: &mut dyn Wire, port: u16, description: &[snmp::ObjectId]) -> V3 {
+    let discovery = snmp::question_v3(2, &[], "", &[]);
+    let Datagram::Answer(bytes) = wire.ask(port, &discovery) else {
+        return V3::Silent;
+    };
+    match snmp::answer_v3(&bytes, 2) {
+        Some(snmp::AnswerV3::Report { engine }) => {
+            let question = snmp::question_v3(3, &engine, "", description);
+            let Datagram::Answer(bytes) = wire.ask(port, &question) else {
+                return V3::Present;
+            };
+            match snmp::answer_v3(&bytes, 3) {
+                Some(snmp::AnswerV3::Values(_)) => V3::NoAuth,
+                _ => V3::Present,
+            }
+        }
+        Some(snmp::AnswerV3::Values(_)) => V3::NoAuth,
+        None => V3::Silent,
+    }
+}
+
+fn ask_tables(
+    wire: &mut dyn Wire,
+    port: u16,
+    version: snmp::Version,
+    community: &str,
+    facts: &mut SnmpFacts,
+) {
+    const FORWARDING: &[u32] = &[1, 3, 6, 1, 2, 1, 4, 1, 0];
+    /// `prtChannelEntry` of RFC 3805; column 2 is the type, 6 the state.
+    const CHANNEL: [u32; 10] = [1, 3, 6, 1, 2, 1, 43, 14, 1, 1];
+    /// `jmJob` of RFC 2707.
+    const JOBS: &[u32] = &[1, 3, 6, 1, 4, 1, 2699, 1, 1, 1, 3];
+    const ACCEPTS_JOBS: i64 = 3;
+    let mut values = |kind, id, objects: &[snmp::ObjectId]| {
+        let question = snmp::question(version, community, kind, id, objects);
+        match wire.ask(port, &question) {
+            Datagram::Answer(bytes) => snmp::answer(&bytes, id),
+            Datagram::Refused | Datagram::Silent => None,
+        }
+    };
+    let forwarding = values(snmp::GET, 4, &[snmp::ObjectId::new(FORWARDING)]);
+    if let Some([(_, snmp::Value::Integer(number))]) = forwarding.as_deref() {
+        facts.forwarding = Some(*number);
+    }
+    for index in 1..=12 {
+        let column = |number| {
+            let cell = [&CHANNEL[..], &[number, 1, index]].concat();
+            snmp::ObjectId::new(&cell)
+        };
+        match values(snmp::GET, 4 + index, &[column(2), column(6)]).as_deref() {
+            Some(
+                [
+                    (_, snmp::Value::Integer(kind)),
+                    (_, snmp::Value::Integer(ACCEPTS_JOBS)),
+                ],
+            ) => {
+                let _new = facts.channels.insert(*kind);
+            }
+            Some([(_, snmp::Value::Integer(_)), _]) => {}
+            // The table ends here, or there is none.
+            _ => break,
+        }
+    }
+    let jobs = snmp::ObjectId::new(JOBS);
+    let next = values(snmp::GET_NEXT, 40, std::slice::from_ref(&jobs));
+    let shown = next.is_some_and(|list| list.first().is_some_and(|(it, _)| it.is_below(&jobs)));
+    facts.jobs_shown = shown.then_some(true);
+}

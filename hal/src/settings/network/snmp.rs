@@ -1,0 +1,233 @@
+//! Questions and answers of SNMP versions 1, 2c and 3 (RFC 1157, 3416, 3412, 3414). Only `get` and
+//! `get-next` are ever asked; nothing here can set a value.
+
+use super::tlv::{INTEGER, NULL, OCTETS, OID, Reader, SEQUENCE, element, integer, number};
+
+pub(super) const GET: u8 = 0xa0;
+pub(super) const GET_NEXT: u8 = 0xa1;
+const RESPONSE: u8 = 0xa2;
+const REPORT: u8 = 0xa8;
+/// Most values of an answer that are looked at.
+const BINDINGS_MAX: usize = 64;
+
+/// A version that sends the community's name in clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    V1,
+    V2c,
+}
+
+/// A name in the tree of objects, as its BER bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ObjectId(Vec<u8>);
+
+impl ObjectId {
+    /// From numbers: at least two, the first below 3.
+    pub(super) fn new(numbers: &[u32]) -> Self {
+        let mut bytes = Vec::new();
+        if let [first, second, rest @ ..] = numbers {
+            bytes.push((first * 40 + second) as u8);
+            for number in rest {
+                let groups = (32 - number.leading_zeros()).div_ceil(7).max(1);
+                for group in (0..groups).rev() {
+                    let more = if group > 0 { 0x80 } else { 0 };
+                    bytes.push((number >> (group * 7)) as u8 & 0x7f | more);
+                }
+            }
+        }
+        Self(bytes)
+    }
+
+    pub(super) fn is_below(&self, above: &Self) -> bool {
+        self.0.starts_with(&above.0)
+    }
+}
+
+/// A value of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    Integer(i64),
+    Octets(Vec<u8>),
+    /// Another type; present.
+    Other,
+    /// `noSuchObject`, `noSuchInstance`, `endOfMibView` or null.
+    Absent,
+}
+
+/// A question under a community's name.
+pub(super) fn question(
+    version: Version,
+    community: &str,
+    kind: u8,
+    id: u32,
+    objects: &[ObjectId],
+) -> Vec<u8> {
+    let version = match version {
+        Version::V1 => 0,
+        Version::V2c => 1,
+    };
+    let community = element(OCTETS, community.as_bytes());
+    let parts = [integer(version), community, pdu(kind, id, objects)];
+    element(SEQUENCE, &parts.concat())
+}
+
+fn pdu(kind: u8, id: u32, objects: &[ObjectId]) -> Vec<u8> {
+    let binding = |it: &ObjectId| {
+        let parts = [element(OID, &it.0), element(NULL, &[])];
+        element(SEQUENCE, &parts.concat())
+    };
+    let bindings: Vec<Vec<u8>> = objects.iter().map(binding).collect();
+    let bindings = element(SEQUENCE, &bindings.concat());
+    element(
+        kind,
+        &[integer(id), integer(0), integer(0), bindings].concat(),
+    )
+}
+
+/// A question of version 3 without a key: with an empty engine it only asks for the engine's id.
+pub(super) fn question_v3(id: u32, engine: &[u8], user: &str, objects: &[ObjectId]) -> Vec<u8> {
+    const REPORTABLE: u8 = 4;
+    const USM: u32 = 3;
+    let header = [
+        integer(id),
+        integer(65_507),
+        element(OCTETS, &[REPORTABLE]),
+        integer(USM),
+    ];
+    let usm = [
+        element(OCTETS, engine),
+        integer(0),
+        integer(0),
+        element(OCTETS, user.as_bytes()),
+        element(OCTETS, &[]),
+        element(OCTETS, &[]),
+    ];
+    let scoped = [
+        element(OCTETS, engine),
+        element(OCTETS, &[]),
+        pdu(GET, id, objects),
+    ];
+    let parts = [
+        integer(3),
+        element(SEQUENCE, &header.concat()),
+        element(OCTETS, &element(SEQUENCE, &usm.concat())),
+        element(SEQUENCE, &scoped.concat()),
+    ];
+    element(SEQUENCE, &parts.concat())
+}
+
+/// The values of an answer to question `id`; `None` when it is not one, or tells an error.
+pub(super) fn answer(bytes: &[u8], id: u32) -> Option<Vec<(ObjectId, Value)>> {
+    let mut message = Reader(bytes).enter(SEQUENCE)?;
+    if message.integer()? > 1 {
+        return None;
+    }
+    let _community = message.expect(OCTETS)?;
+    bindings(message.enter(RESPONSE)?, id)
+}
+
+/// An answer of version 3 without a key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum AnswerV3 {
+    /// The engine tells its id, and that the question was not good enough.
+    Report { engine: Vec<u8> },
+    /// Values were given without authentication.
+    Values(Vec<(ObjectId, Value)>),
+}
+
+/// What version 3 answered to question `id`; `None` when it is not such an answer.
+pub(super) fn answer_v3(bytes: &[u8], id: u32) -> Option<AnswerV3> {
+    let mut message = Reader(bytes).enter(SEQUENCE)?;
+    if message.integer()? != 3 {
+        return None;
+    }
+    let mut header = message.enter(SEQUENCE)?;
+    if header.integer()? != i64::from(id) {
+        return None;
+    }
+    let usm = message.expect(OCTETS)?;
+    let engine = Reader(usm).enter(SEQUENCE)?.expect(OCTETS)?;
+    let mut scoped = message.enter(SEQUENCE)?;
+    let (_engine, _name) = (scoped.expect(OCTETS)?, scoped.expect(OCTETS)?);
+    match scoped.next()? {
+        (REPORT, _) => Some(AnswerV3::Report {
+            engine: engine.to_vec(),
+        }),
+        (RESPONSE, pdu) => bindings(Reader(pdu), id).map(AnswerV3::Values),
+        _ => None,
+    }
+}
+
+fn bindings(mut pdu: Reader<'_>, id: u32) -> Option<Vec<(ObjectId, Value)>> {
+    let (found, status, _index) = (pdu.integer()?, pdu.integer()?, pdu.integer()?);
+    if found != i64::from(id) || status != 0 {
+        return None;
+    }
+    let mut list = pdu.enter(SEQUENCE)?;
+    let mut values = Vec::new();
+    while values.len() < BINDINGS_MAX
+        && let Some(mut binding) = list.enter(SEQUENCE)
+    {
+        let object = ObjectId(binding.expect(OID)?.to_vec());
+        let value = match binding.next()? {
+            (INTEGER, bytes) => Value::Integer(number(bytes)?),
+            (OCTETS, bytes) => Value::Octets(bytes.to_vec()),
+            (NULL | 0x80..=0x82, _) => Value::Absent,
+            _ => Value::Other,
+        };
+        values.push((object, value));
+    }
+    Some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_what_the_standard_prints() {
+        let name = ObjectId::new(&[1, 3, 6, 1, 2, 1, 1, 1, 0]);
+        assert_eq!(
+            question(Version::V2c, "public", GET, 1, &[name]),
+            [
+                0x30, 0x26, 2, 1, 1, 4, 6, b'p', b'u', b'b', b'l', b'i', b'c', 0xa0, 0x19, 2, 1, 1,
+                2, 1, 0, 2, 1, 0, 0x30, 0x0e, 0x30, 0x0c, 6, 8, 0x2b, 6, 1, 2, 1, 1, 1, 0, 5, 0
+            ]
+        );
+        let large = ObjectId::new(&[1, 3, 2699, 127, 128]);
+        assert_eq!(large.0, [0x2b, 0x95, 0x0b, 0x7f, 0x81, 0x00]);
+    }
+
+    /// A question turned into its answer.
+    fn response(id: u32, value: &[u8]) -> Vec<u8> {
+        let name = element(OID, &ObjectId::new(&[1, 3, 6]).0);
+        let binding = element(SEQUENCE, &[name, value.to_vec()].concat());
+        let list = element(SEQUENCE, &binding);
+        let pdu = element(
+            RESPONSE,
+            &[integer(id), integer(0), integer(0), list].concat(),
+        );
+        element(
+            SEQUENCE,
+            &[integer(1), element(OCTETS, b"public"), pdu].concat(),
+        )
+    }
+
+    #[test]
+    fn an_answer_belongs_to_its_question() {
+        let bytes = response(9, &integer(3));
+        let values = answer(&bytes, 9).unwrap();
+        assert_eq!(values[0].1, Value::Integer(3));
+        assert_eq!(answer(&bytes, 8), None);
+        let absent = response(9, &element(0x81, &[]));
+        assert_eq!(answer(&absent, 9).unwrap()[0].1, Value::Absent);
+    }
+
+    #[test]
+    fn an_answer_cut_short_is_none() {
+        let bytes = response(9, &element(OCTETS, b"x"));
+        for end in 0..bytes.len() {
+            assert_eq!(answer(&bytes[..end], 9), None, "{end}");
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! A device made of canned answers, and decoders under arbitrary bytes.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+
+use super::wire::{Connected, Datagram, Wire};
+use super::*;
+use crate::settings::{Method, Verdict};
+
+/// What a port answers to the bytes that were sent.
+type Service = fn(&[u8]) -> Vec<u8>;
+
+/// A device: open ports by number, and what each was sent.
+#[derive(Default)]
+struct Device {
+    services: BTreeMap<u16, Service>,
+    /// Nothing listens elsewhere; `false`: nothing answers at all.
+    is_up: bool,
+    udp: Option<Service>,
+    sent: Arc<Mutex<BTreeMap<u16, usize>>>,
+}
+
+struct Conversation {
+    port: u16,
+    service: Service,
+    asked: Vec<u8>,
+    answer: Option<io::Cursor<Vec<u8>>>,
+    sent: Arc<Mutex<BTreeMap<u16, usize>>>,
+}
+
+impl Write for Conversation {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        *self.sent.lock().unwrap().entry(self.port).or_default() += bytes.len();
+        self.asked.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Conversation {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let answer = || io::Cursor::new((self.service)(&self.asked));
+        self.answer.get_or_insert_with(answer).read(buffer)
+    }
+}
+
+impl Wire for Device {
+    fn connect(&mut self, port: u16) -> Connected {
+        match (self.services.get(&port), self.is_up) {
+            (Some(service), _) => Connected::Open(Box::new(Conversation {
+                port,
+                service: *service,
+                asked: Vec::new(),
+                answer: None,
+                sent: Arc::clone(&self.sent),
+            })),
+            (None, true) => Connected::Closed,
+            (None, false) => Connected::Silent,
+        }
+    }
+
+    fn ask(&mut self, _port: u16, question: &[u8]) -> Datagram {
+        match (self.udp, self.is_up) {
+            (Some(service), _) => Datagram::Answer(service(question)),
+            (None, true) => Datagram::Refused,
+            (None, false) => Datagram::Silent,
+        }
+    }
+}
+
+fn read(device: &mut Device) -> BTreeMap<&'static str, Setting> {
+    let mut settings = BTreeMap::new();
+    let address = Ipv4Addr::LOCALHOST.into();
+    read_address(device, &Ports::default(), address, 0, &mut |it| {
+        crate::settings::merge(&mut settings, it);
+    });
+    settings
+}
+
+fn device(services: &[(u16, Service)]) -> Device {
+    Device {
+        services: services.iter().copied().collect(),
+        is_up: true,
+        ..Device::default()
+    }
+}
+
+fn value(settings: &BTreeMap<&'static str, Setting>, id: &str) -> (String, bool) {
+    let setting = &settings[id];
+    (
+        setting.value.as_str().to_owned(),
+        setting.verdict == Verdict::Secure,
+    )
+}
+
+#[test]
+fn rows_are_those_of_the_catalogue_in_order() {
+    assert!(rows::ROWS.is_sorted_by_key(|row| row.0));
+    for (id, method, _) in rows::ROWS {
+        let row = Row::find(id).unwrap();
+        assert!(row.methods.contains(method), "{id} {method:?}");
+    }
+    let network = [Method::Ipp, Method::Tls, Method::Port];
+    for row in crate::settings::CATALOGUE {
+        let readable = row.methods.iter().any(|it| network.contains(it));
+        assert!(
+            !readable || rows::ROWS.iter().any(|it| it.0 == row.id),
+            "{}",
+            row.id
+        );
+    }
+}
+
+#[test]
+fn a_device_with_nothing_open_is_secure_where_silence_says_so() {
+    let settings = read(&mut device(&[]));
+    for id in [
+        "net.telnet",
+        "net.ftp",
+        "net.http_admin_plain",
+        "net.lpd_515",
+        "net.raw_9100",
+        "net.smb1",
+        "net.snmp_v1v2",
+        "net.snmp_default_community",
+        "net.snmp_v3_level",
+        "net.vendor_api_tls",
+    ] {
+        assert_eq!(settings[id].verdict, Verdict::Secure, "{id}");
+    }
+    assert_eq!(
+        settings["net.tls_min_version"].verdict,
+        Verdict::NotApplicable
+    );
+}
+
+#[test]
+fn a_device_that_does_not_answer_at_all_is_unknown() {
+    for (id, setting) in read(&mut Device::default()) {
+        assert!(
+            matches!(&setting.verdict, Verdict::Unknown(it) if it.why == Why::NotAnswered),
+            "{id}"
+        );
+    }
+}
+
+#[test]
+fn an_open_port_is_told_and_a_printing_port_gets_no_byte() {
+    let silent: Service = |_| Vec::new();
+    let mut device = device(&[(21, silent), (23, silent), (515, silent), (9100, silent)]);
+    let settings = read(&mut device);
+    for id in ["net.ftp", "net.telnet", "net.lpd_515", "net.raw_9100"] {
+        assert_eq!(value(&settings, id), ("true".to_owned(), false), "{id}");
+    }
+    assert_eq!(
+        settings["net.listening_ports"].value,
+        "tcp/21,tcp/23,tcp/515,tcp/9100"
+    );
+    assert!(device.sent.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_web_page_in_clear_is_not_secure_unless_it_only_redirects() {
+    for (answer, plain) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "true"),
+        ("HTTP/1.1 401 Sign in\r\nContent-Length: 0\r\n\r\n", "true"),
+        (
+            "HTTP/1.1 301 X\r\nLocation: https://x/\r\nContent-Length: 0\r\n\r\n",
+            "false",
+        ),
+        (
+            "HTTP/1.1 302 X\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n",
+            "true",
+        ),
+        ("HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n", "false"),
+        ("SSH-2.0-x\r\n", ""),
+    ] {
+        static ANSWER: Mutex<&str> = Mutex::new("");
+        *ANSWER.lock().unwrap() = answer;
+        let settings = read(&mut device(&[(80, |_| {
+            ANSWER.lock().unwrap().as_bytes().to_vec()
+        })]));
+        assert_eq!(settings["net.http_admin_plain"].value, plain, "{answer}");
+    }
+}
+
+#[test]
+fn the_first_version_of_smb_is_told_by_the_dialect_chosen() {
+    let chosen: Service = |_| [&b"\0\0\0\x25\xffSMB"[..], &[0; 28], &[17, 0, 0]].concat();
+    let refused: Service = |_| [&b"\0\0\0\x25\xffSMB"[..], &[0; 28], &[1, 0xff, 0xff]].concat();
+    let newer: Service = |_| [&b"\0\0\0\x25\xfeSMB"[..], &[0; 40]].concat();
+    for (service, on) in [(chosen, "true"), (refused, "false"), (newer, "false")] {
+        assert_eq!(read(&mut device(&[(445, service)]))["net.smb1"].value, on);
+    }
+}
+
+#[test]
+fn an_ssl_3_server_with_rc4_is_found() {
+    // It agrees to SSL 3.0 alone, with the suite RSA_WITH_RC4_128_SHA, when that is offered.
+    let service: Service = |hello| {
+        if hello.get(9..11) != Some(&[3, 0]) || !hello.windows(2).any(|it| it == [0, 5]) {
+            return vec![21, 3, 0, 0, 2, 2, 40];
+        }
+        let mut body = vec![3, 0];
+        body.extend([1; 32]);
+        body.extend([0, 0, 5, 0]);
+        let mut message = vec![2, 0, 0, body.len() as u8];
+        message.extend(body);
+        message.extend([14, 0, 0, 0]);
+        [&[22, 3, 0, 0, message.len() as u8][..], &message].concat()
+    };
+    let settings = read(&mut device(&[(443, service)]));
+    assert_eq!(
+        value(&settings, "net.tls_min_version"),
+        ("ssl3".to_owned(), false)
+    );
+    assert_eq!(
+        value(&settings, "net.tls_weak_ciphers"),
+        ("rc4".to_owned(), false)
+    );
+}
+
+#[test]
+fn what_services_say_of_people_is_not_told() {
+    let canary: Service = |question| {
+        let body = ipp::question(0, 1, "canary://user:canary@x/", &["canary-user"]);
+        let _asked = question;
+        let head = format!(
+            "HTTP/1.1 200 canary\r\nServer: canary\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        [head.as_bytes(), &body].concat()
+    };
+    let mut device = device(&[(80, canary), (631, canary), (443, |_| b"canary".to_vec())]);
+    device.udp = Some(|_| b"canary canary canary".to_vec());
+    for (id, setting) in read(&mut device) {
+        assert!(
+            !format!("{setting:?}").contains("canary"),
+            "{id}: {setting:?}"
+        );
+    }
+}
+
+#[test]
+fn endless_answers_end() {
+    let endless: Service = |_| [22, 3, 1, 0x40, 0].repeat(200_000);
+    let settings = read(&mut device(&[
+        (80, endless),
+        (443, endless),
+        (631, endless),
+    ]));
+    assert_eq!(settings["net.http_admin_plain"].value, "");
+}
+
+#[test]
+fn an_address_of_another_machine_is_never_asked() {
+    let mut source = NetworkSource::new(NetworkOptions {
+        address: Some("192.0.2.77".to_owned()),
+        ..NetworkOptions::default()
+    });
+    let mut seen = 0;
+    source.read(&mut |setting| {
+        seen += 1;
+        assert_eq!(setting.evidence, "settings.address", "{}", setting.id);
+        assert!(matches!(setting.verdict, Verdict::Unknown(_)));
+    });
+    assert!(seen > 20);
+    // The address of the device itself is its own, wherever this program runs.
+    let of_device = NetworkSource::new(NetworkOptions {
+        device: Some("192.0.2.77".to_owned()),
+        ..NetworkOptions::default()
+    });
+    assert_eq!(
+        of_device.addresses(),
+        Ok(vec![IpAddr::from([192, 0, 2, 77])])
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn decoders_survive_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let _answer = ipp::answer(&bytes, 1);
+        let _answer = snmp::answer(&bytes, 1);
+        let _answer = snmp::answer_v3(&bytes, 1);
+        let _answer = http::answer(&bytes, true);
+        let _answer = tls::answer(&bytes, true);
+        let _facts = certificate::facts(&bytes);
+    }
+
+    #[test]
+    fn decoders_survive_changed_answers(at in any::<proptest::sample::Index>(), byte: u8) {
+        let mut message = ipp::question(0, 1, "ipp://x/", &["a"]);
+        let place = at.index(message.len());
+        message[place] = byte;
+        let _answer = ipp::answer(&message, 1);
+        let mut message = snmp::question_v3(1, b"engine", "", &[]);
+        let place = at.index(message.len());
+        message[place] = byte;
+        let _answer = snmp::answer_v3(&message, 1);
+    }
+}

@@ -1,0 +1,155 @@
+//! Sockets to the device's own address, behind a trait so that tests feed bytes.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use crate::backends::system::SystemClock;
+use crate::clock::Clock as _;
+
+/// How a port answers.
+pub(super) enum Connected {
+    Open(Box<dyn Stream>),
+    /// Refused: the host is there, nobody listens.
+    Closed,
+    /// No answer at all.
+    Silent,
+}
+
+/// A connection.
+pub(super) trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
+
+/// What came back to a datagram.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Datagram {
+    Answer(Vec<u8>),
+    /// The host says that nobody listens.
+    Refused,
+    Silent,
+}
+
+/// One address of the device.
+pub(super) trait Wire {
+    fn connect(&mut self, port: u16) -> Connected;
+    /// Sends one datagram and waits for one, with one retry.
+    fn ask(&mut self, port: u16, question: &[u8]) -> Datagram;
+}
+
+/// Real sockets.
+pub(super) struct LiveWire {
+    pub(super) address: IpAddr,
+    /// Between one question and the next.
+    pub(super) pace: Duration,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// A whole exchange, however slowly the bytes come.
+const EXCHANGE: Duration = Duration::from_secs(6);
+const DATAGRAM_BYTES_MAX: usize = 8 * 1024;
+
+impl LiveWire {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a device is asked at a gentle pace, on the thread of the one who asks"
+    )]
+    fn wait(&self) {
+        std::thread::sleep(self.pace);
+    }
+}
+
+impl Wire for LiveWire {
+    fn connect(&mut self, port: u16) -> Connected {
+        self.wait();
+        let address = SocketAddr::new(self.address, port);
+        match TcpStream::connect_timeout(&address, TIMEOUT) {
+            Ok(stream) => {
+                let clock = SystemClock::new();
+                let until_ms = clock.boot().as_millis() + EXCHANGE.as_millis() as u64;
+                Connected::Open(Box::new(Bounded {
+                    stream,
+                    clock,
+                    until_ms,
+                }))
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Connected::Closed,
+            Err(_) => Connected::Silent,
+        }
+    }
+
+    fn ask(&mut self, port: u16, question: &[u8]) -> Datagram {
+        self.wait();
+        ask(SocketAddr::new(self.address, port), question).unwrap_or_else(|error| {
+            match error.kind() {
+                io::ErrorKind::ConnectionRefused => Datagram::Refused,
+                _ => Datagram::Silent,
+            }
+        })
+    }
+}
+
+fn ask(address: SocketAddr, question: &[u8]) -> io::Result<Datagram> {
+    let own: IpAddr = match address {
+        SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((own, 0))?;
+    // Connected: answers of others are dropped by the kernel.
+    socket.connect(address)?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
+    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+    for _ in 0..2 {
+        let _sent = socket.send(question)?;
+        match socket.recv(&mut buffer) {
+            Ok(length) => {
+                buffer.truncate(length);
+                return Ok(Datagram::Answer(buffer));
+            }
+            Err(error) if is_timeout(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Datagram::Silent)
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
+
+/// A connection that ends at a moment, whatever the other side does.
+struct Bounded {
+    stream: TcpStream,
+    clock: SystemClock,
+    until_ms: u64,
+}
+
+impl Bounded {
+    fn left(&self) -> io::Result<Option<Duration>> {
+        match self.until_ms.saturating_sub(self.clock.boot().as_millis()) {
+            0 => Err(io::ErrorKind::TimedOut.into()),
+            left => Ok(Some(Duration::from_millis(left).min(TIMEOUT))),
+        }
+    }
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}

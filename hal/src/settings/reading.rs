@@ -1,0 +1,76 @@
+//! What a probe found, before it is judged by the catalogue.
+
+use super::{Method, Row, Setting, Why};
+
+/// What a probe found. Evidence is a path or a field of a protocol, never a secret.
+pub(crate) enum Reading {
+    /// A value; of the wrong shape or empty, it counts as not understood.
+    Value { value: String, evidence: String },
+    /// A value that the probe judges itself.
+    Judged {
+        value: String,
+        secure: bool,
+        evidence: String,
+    },
+    /// The device has no such part.
+    NotApplicable(String),
+    /// It cannot be told.
+    Unknown {
+        why: Why,
+        detail: String,
+        evidence: String,
+    },
+}
+
+impl Reading {
+    pub(crate) fn value(value: impl Into<String>, evidence: impl Into<String>) -> Self {
+        Self::Value {
+            value: value.into(),
+            evidence: evidence.into(),
+        }
+    }
+
+    pub(crate) fn bool(value: bool, evidence: impl Into<String>) -> Self {
+        Self::value(value.to_string(), evidence)
+    }
+
+    /// A set: sorted, each word once.
+    pub(crate) fn set<T: Into<String>>(
+        words: impl IntoIterator<Item = T>,
+        evidence: impl Into<String>,
+    ) -> Self {
+        let words: std::collections::BTreeSet<String> = words.into_iter().map(T::into).collect();
+        Self::value(Vec::from_iter(words).join(","), evidence)
+    }
+
+    pub(crate) fn unknown(
+        why: Why,
+        detail: impl Into<String>,
+        evidence: impl Into<String>,
+    ) -> Self {
+        Self::Unknown {
+            why,
+            detail: detail.into(),
+            evidence: evidence.into(),
+        }
+    }
+
+    pub(crate) fn setting(self, row: &Row, method: Method, now_seconds: u64) -> Setting {
+        match self {
+            Self::Value { value, evidence } => {
+                Setting::known(row, &value, method, &evidence, now_seconds)
+            }
+            Self::Judged {
+                value,
+                secure,
+                evidence,
+            } => Setting::judged(row, &value, secure, method, &evidence),
+            Self::NotApplicable(evidence) => Setting::not_applicable(row, method, &evidence),
+            Self::Unknown {
+                why,
+                detail,
+                evidence,
+            } => Setting::unknown(row, why, &detail, method, &evidence),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! All sources of settings together, as the configuration names them. Where two tell of one
+//! setting the worse value counts; what none can tell is unknown, with the reason.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::declared::{DeclareError, DeclaredSource};
+use super::linux::LinuxSource;
+use super::network::{NetworkOptions, NetworkSource};
+use super::vendor::{Mapping, MappingError, VendorSource};
+use super::{CATALOGUE, Method, Setting, SettingsSource, Why};
+
+/// Which sources there are.
+#[derive(Debug, Default)]
+pub struct SourcesOptions {
+    /// The root folder of the device's Linux, if its files are read.
+    pub linux: Option<PathBuf>,
+    /// What is asked over the network, if anything.
+    pub network: Option<NetworkOptions>,
+    /// Where the vendor's settings are exported to, if they are read.
+    pub vendor: Option<VendorOptions>,
+    /// What the operator declares, by id.
+    pub declared: BTreeMap<String, String>,
+}
+
+/// Settings that the vendor's interface exports.
+#[derive(Debug)]
+pub struct VendorOptions {
+    /// The file with names and values.
+    pub export: PathBuf,
+    /// The file that says what they mean; `None`: the one for Konica Minolta.
+    pub mapping: Option<PathBuf>,
+}
+
+/// The sources cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourcesError {
+    /// Something is declared that cannot be.
+    #[error("settings.declared")]
+    Declared(#[from] DeclareError),
+    /// The mapping cannot be used.
+    #[error("cannot use the mapping of the vendor's settings")]
+    Mapping(#[from] MappingError),
+}
+
+/// Reads every setting of the catalogue.
+pub struct Sources {
+    sources: Vec<Box<dyn SettingsSource>>,
+}
+
+impl Sources {
+    /// Sets up the sources.
+    ///
+    /// # Errors
+    /// When a mapping cannot be read or something is declared that the device itself must tell.
+    pub fn open(options: SourcesOptions) -> Result<Self, SourcesError> {
+        let mut sources: Vec<Box<dyn SettingsSource>> = Vec::new();
+        if let Some(root) = options.linux {
+            sources.push(Box::new(LinuxSource::new(root)));
+        }
+        if let Some(network) = options.network {
+            sources.push(Box::new(NetworkSource::new(network)));
+        }
+        if let Some(vendor) = options.vendor {
+            let mapping = match vendor.mapping {
+                Some(path) => Mapping::load(&path)?,
+                None => Mapping::konica_minolta()?,
+            };
+            sources.push(Box::new(VendorSource::new(vendor.export, mapping)));
+        }
+        sources.push(Box::new(DeclaredSource::new(options.declared)?));
+        Ok(Self { sources })
+    }
+}
+
+impl SettingsSource for Sources {
+    fn read(&mut self, each: &mut dyn FnMut(Setting)) {
+        let mut settings = BTreeMap::new();
+        for source in &mut self.sources {
+            source.read(&mut |setting| super::merge(&mut settings, setting));
+        }
+        for row in CATALOGUE {
+            each(settings.remove(row.id).unwrap_or_else(|| {
+                let method = row.methods.first().copied().unwrap_or(Method::Vendor);
+                let ways: Vec<_> = row.methods.iter().map(|it| it.as_str()).collect();
+                let detail = format!("can be read by: {}; no such source tells", ways.join(", "));
+                Setting::unknown(row, Why::NotSupported, &detail, method, "no source")
+            }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Row, Verdict};
+
+    struct Fixed(&'static str, &'static str, Method);
+
+    impl SettingsSource for Fixed {
+        fn read(&mut self, each: &mut dyn FnMut(Setting)) {
+            let row = Row::find(self.0).unwrap();
+            each(Setting::known(row, self.1, self.2, "here", 0));
+        }
+    }
+
+    #[test]
+    fn every_setting_is_told_once_in_order_and_the_worse_counts() {
+        let mut sources = Sources {
+            sources: vec![
+                Box::new(Fixed("net.telnet", "true", Method::Linux)),
+                Box::new(Fixed("net.telnet", "false", Method::Port)),
+            ],
+        };
+        let mut settings = Vec::new();
+        sources.read(&mut |it| settings.push(it));
+        let ids: Vec<_> = settings.iter().map(|it| it.id).collect();
+        assert_eq!(ids, CATALOGUE.iter().map(|it| it.id).collect::<Vec<_>>());
+        let telnet = settings.iter().find(|it| it.id == "net.telnet").unwrap();
+        assert_eq!(telnet.verdict, Verdict::NotSecure);
+        assert_eq!(telnet.evidence, "conflict: port says false; here");
+        let rest = settings.iter().filter(|it| it.id != "net.telnet");
+        for setting in rest {
+            let Verdict::Unknown(unknown) = &setting.verdict else {
+                panic!("{} is known", setting.id);
+            };
+            assert!(unknown.detail.starts_with("can be read by: "));
+        }
+    }
+}

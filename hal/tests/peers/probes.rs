@@ -1,0 +1,395 @@
+//! The probes of the network against independent servers: snmpd, ippeveprinter, openssl.
+//!
+//! `tests/setup.sh` installs them. Where one is missing its test says so and ends; with `CI` set it
+//! fails.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use scantrip_hal::settings::network::{NetworkOptions, NetworkSource, Ports};
+use scantrip_hal::settings::{Setting, SettingsSource as _, Verdict, Why};
+
+type Settings = BTreeMap<&'static str, Setting>;
+
+/// Everything at ports where nobody listens.
+fn nowhere() -> Ports {
+    Ports {
+        http: free_port(),
+        ipp: free_port(),
+        snmp: free_port(),
+        tls: Vec::new(),
+        vendor_api: free_port(),
+    }
+}
+
+fn free_port() -> u16 {
+    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    tcp.local_addr().unwrap().port()
+}
+
+fn read(ports: Ports) -> Settings {
+    let mut source = NetworkSource::new(NetworkOptions {
+        address: Some("127.0.0.1".to_owned()),
+        device: None,
+        ports,
+        pace: Duration::ZERO,
+    });
+    let mut settings = Settings::new();
+    source.read(&mut |it| assert!(settings.insert(it.id, it).is_none()));
+    settings
+}
+
+#[track_caller]
+fn expect(settings: &Settings, id: &str, value: &str, verdict: &Verdict) {
+    let setting = &settings[id];
+    assert_eq!(
+        (setting.value.as_str(), &setting.verdict),
+        (value, verdict),
+        "{id}: {setting:?}"
+    );
+}
+
+/// A program that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _killed = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "an independent peer")]
+fn command(program: &str) -> Option<Command> {
+    let folders = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+    let found = folders.iter().map(|it| Path::new(it).join(program));
+    let Some(path) = found.into_iter().find(|it| it.exists()) else {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{program} is missing; tests/setup.sh installs it"
+        );
+        let mut stderr = std::io::stderr();
+        let _told = writeln!(stderr, "{program} is not installed: this test is left out");
+        return None;
+    };
+    let mut command = Command::new(path);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    Some(command)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a file for a peer")]
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "waits for another program to be ready"
+)]
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("not ready: {what}");
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "waits for another program to be ready"
+)]
+fn until_open(port: u16) {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    until("TCP", || TcpStream::connect(address).is_ok());
+}
+
+/// An snmpd with these lines, and what it tells.
+fn with_snmpd(lines: &str) -> Option<Settings> {
+    let mut snmpd = command("snmpd")?;
+    let folder = tempfile::tempdir().unwrap();
+    let ports = nowhere();
+    let config = folder.path().join("snmpd.conf");
+    let port = ports.snmp;
+    write(
+        &config,
+        &format!("agentaddress udp:127.0.0.1:{port}\n{lines}"),
+    );
+    let _snmpd = Running(
+        snmpd
+            .args([
+                "-f",
+                "-Lo",
+                "-C",
+                "-I",
+                "-smux,mteTrigger,mteTriggerConf",
+                "-c",
+            ])
+            .arg(&config)
+            .arg("-p")
+            .arg(folder.path().join("pid"))
+            .env("SNMP_PERSISTENT_DIR", folder.path())
+            .spawn()
+            .unwrap(),
+    );
+    // Engine discovery is answered whatever the communities are.
+    until("SNMP", || is_snmp_there(port));
+    Some(read(ports))
+}
+
+/// Whether somebody holds the port: a datagram to a port of nobody is refused.
+fn is_snmp_there(port: u16) -> bool {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    let wait = Duration::from_millis(100);
+    socket.set_read_timeout(Some(wait)).unwrap();
+    socket.send(&[0x30, 0]).unwrap();
+    let refused = std::io::ErrorKind::ConnectionRefused;
+    !socket
+        .recv(&mut [0; 16])
+        .is_err_and(|it| it.kind() == refused)
+}
+
+#[test]
+fn snmpd_with_the_community_from_the_factory_is_found() {
+    let Some(settings) = with_snmpd(
+        "rocommunity public 127.0.0.1\n\
+         override .1.3.6.1.2.1.4.1.0 integer 1\n\
+         override .1.3.6.1.2.1.43.14.1.1.2.1.1 integer 11\n\
+         override .1.3.6.1.2.1.43.14.1.1.6.1.1 integer 3\n\
+         override .1.3.6.1.2.1.43.14.1.1.2.1.2 integer 8\n\
+         override .1.3.6.1.2.1.43.14.1.1.6.1.2 integer 4\n\
+         override .1.3.6.1.4.1.2699.1.1.1.3.1.1.8.1.1 octet_str \"canary-user\"\n\
+         sysContact canary-contact\n",
+    ) else {
+        return;
+    };
+    expect(&settings, "net.snmp_v1v2", "true", &Verdict::NotSecure);
+    expect(
+        &settings,
+        "net.snmp_default_community",
+        "read",
+        &Verdict::NotSecure,
+    );
+    expect(&settings, "net.ip_forwarding", "true", &Verdict::NotSecure);
+    expect(&settings, "net.raw_9100", "true", &Verdict::NotSecure);
+    expect(
+        &settings,
+        "data.mib_personal_info_hidden",
+        "false",
+        &Verdict::NotSecure,
+    );
+    let v3 = &settings["net.snmp_v3_level"].verdict;
+    assert!(
+        matches!(v3, Verdict::Unknown(it) if it.why == Why::NotSupported),
+        "{v3:?}"
+    );
+    for (id, setting) in &settings {
+        let told = format!("{setting:?}");
+        assert!(
+            !told.contains("canary") && !told.contains("\"public\""),
+            "{id}: {told}"
+        );
+    }
+}
+
+#[test]
+fn snmpd_with_a_community_of_its_own_is_not_open() {
+    let Some(settings) = with_snmpd("rocommunity canary-community 127.0.0.1\n") else {
+        return;
+    };
+    expect(&settings, "net.snmp_v1v2", "false", &Verdict::Secure);
+    expect(
+        &settings,
+        "net.snmp_default_community",
+        "none",
+        &Verdict::Secure,
+    );
+}
+
+#[test]
+fn ippeveprinter_tells_how_open_it_is() {
+    let (Some(mut bus), Some(mut printer)) = (command("dbus-daemon"), command("ippeveprinter"))
+    else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("bus");
+    let address = format!("unix:path={}", socket.display());
+    let _bus = Running(
+        bus.args([
+            "--session",
+            "--nofork",
+            "--nopidfile",
+            "--address",
+            &address,
+        ])
+        .spawn()
+        .unwrap(),
+    );
+    until("D-Bus", || socket.exists());
+    let mut ports = nowhere();
+    ports.tls = vec![ports.ipp];
+    let keys = folder.path().join("keys");
+    fs::create_dir(&keys).unwrap();
+    let _printer = Running(
+        printer
+            .args(["-p", &ports.ipp.to_string(), "-n", "localhost", "-r", "off"])
+            .args(["-M", "Example", "-m", "MFP 9000", "-K"])
+            .arg(&keys)
+            .arg("-d")
+            .arg(folder.path())
+            .arg("example")
+            .env("DBUS_SYSTEM_BUS_ADDRESS", &address)
+            .spawn()
+            .unwrap(),
+    );
+    until_open(ports.ipp);
+    let settings = read(ports);
+    expect(
+        &settings,
+        "net.ipp_security",
+        "none,tls",
+        &Verdict::NotSecure,
+    );
+    expect(
+        &settings,
+        "auth.print_without_auth",
+        "true",
+        &Verdict::NotSecure,
+    );
+    expect(&settings, "auth.ipp_methods", "none", &Verdict::NotSecure);
+    expect(
+        &settings,
+        "net.cert_trusted",
+        "selfsigned",
+        &Verdict::NotSecure,
+    );
+}
+
+/// A certificate, self-signed, made by openssl.
+fn certificate(folder: &Path, arguments: &[&str]) {
+    let mut request = command("openssl").unwrap();
+    let status = request
+        .current_dir(folder)
+        .args(["req", "-x509", "-nodes", "-subj", "/CN=canary-name"])
+        .args(["-keyout", "key.pem", "-out", "cert.pem"])
+        .args(arguments)
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// `openssl s_server` with these arguments, and what its port tells.
+fn with_openssl(key: &[&str], arguments: &[&str]) -> Option<Settings> {
+    let mut server = command("openssl")?;
+    let folder = tempfile::tempdir().unwrap();
+    certificate(folder.path(), key);
+    let mut ports = nowhere();
+    let port = free_port();
+    ports.tls = vec![port];
+    let _server = Running(
+        server
+            .current_dir(folder.path())
+            .args(["s_server", "-quiet", "-key", "key.pem", "-cert", "cert.pem"])
+            .args(["-accept", &format!("127.0.0.1:{port}")])
+            .args(arguments)
+            .spawn()
+            .unwrap(),
+    );
+    until_open(port);
+    Some(read(ports))
+}
+
+const RSA: &[&str] = &["-newkey", "rsa:2048", "-sha256", "-days", "400"];
+
+#[test]
+fn each_version_of_tls_that_openssl_speaks_is_told() {
+    for (version, told, verdict) in [
+        ("-tls1", "1.0", Verdict::NotSecure),
+        ("-tls1_1", "1.1", Verdict::NotSecure),
+        ("-tls1_2", "1.2", Verdict::Secure),
+        ("-tls1_3", "1.3", Verdict::Secure),
+    ] {
+        let Some(settings) = with_openssl(RSA, &[version, "-cipher", "DEFAULT:@SECLEVEL=0"]) else {
+            return;
+        };
+        expect(&settings, "net.tls_min_version", told, &verdict);
+        expect(&settings, "net.tls_weak_ciphers", "", &Verdict::Secure);
+        if version != "-tls1_3" {
+            expect(
+                &settings,
+                "net.cert_trusted",
+                "selfsigned",
+                &Verdict::NotSecure,
+            );
+            expect(
+                &settings,
+                "net.cert_strength",
+                "rsa 2048 sha256",
+                &Verdict::Secure,
+            );
+            assert_eq!(settings["net.cert_expires"].verdict, Verdict::Secure);
+        }
+        assert!(!format!("{settings:?}").contains("canary"));
+    }
+}
+
+#[test]
+fn suites_without_encryption_or_identity_are_told() {
+    let weak = ["-tls1_2", "-cipher", "aNULL:eNULL:@SECLEVEL=0"];
+    let Some(settings) = with_openssl(RSA, &weak) else {
+        return;
+    };
+    expect(
+        &settings,
+        "net.tls_weak_ciphers",
+        "anon,null",
+        &Verdict::NotSecure,
+    );
+}
+
+#[test]
+fn weak_and_ending_certificates_are_told() {
+    for (key, strength, verdict) in [
+        (
+            &["-newkey", "rsa:1024", "-sha256", "-days", "9"][..],
+            "rsa 1024 sha256",
+            Verdict::NotSecure,
+        ),
+        (
+            &["-newkey", "rsa:2048", "-sha1", "-days", "9"],
+            "rsa 2048 sha1",
+            Verdict::NotSecure,
+        ),
+        (
+            &[
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-sha256",
+                "-days",
+                "9",
+            ],
+            "ec 256 sha256",
+            Verdict::Secure,
+        ),
+    ] {
+        let Some(settings) = with_openssl(key, &["-tls1_2", "-cipher", "DEFAULT:@SECLEVEL=0"])
+        else {
+            return;
+        };
+        expect(&settings, "net.cert_strength", strength, &verdict);
+        assert_eq!(settings["net.cert_expires"].verdict, Verdict::NotSecure);
+    }
+}
