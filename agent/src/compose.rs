@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scantrip_cloud_client::tls::TlsVersions;
-use scantrip_config::{Config, ServerTrust, TlsVersions as ConfiguredVersions};
+use scantrip_config::{Config, ServerTrust, SettingsSource, TlsVersions as ConfiguredVersions};
 use scantrip_hal::backends;
 use scantrip_hal::backends::folder_disk::FolderDisk;
 use scantrip_hal::backends::key_file::KeyFile;
 use scantrip_hal::backends::system::{SystemClock, SystemEntropy};
+use scantrip_hal::settings::network::NetworkOptions;
+use scantrip_hal::settings::sources::{Sources, SourcesOptions, VendorOptions};
 
 use crate::drivers::network::NetworkSettings;
 use crate::engine::session;
@@ -34,7 +36,10 @@ pub fn parts(config: &Config) -> Result<Parts, StartError> {
     let keys = &config.paths.keys;
     let key_file = KeyFile::open(&keys.join(KEY_FILE), Box::new(SystemEntropy::new()))
         .map_err(|error| folder(keys, error.into()))?;
-    let mfp = backends::open(&config.device.backend, config.device.options.clone())?;
+    let mut mfp = backends::open(&config.device.backend, config.device.options.clone())?;
+    if mfp.settings.is_none() {
+        mfp.settings = Some(Box::new(Sources::open(sources(config))?));
+    }
     let parts = Parts {
         disk: Arc::new(disk),
         keys: Arc::new(key_file),
@@ -62,6 +67,42 @@ pub fn parts(config: &Config) -> Result<Parts, StartError> {
     Ok(parts)
 }
 
+/// Where security settings are read when the backend does not do so itself.
+fn sources(config: &Config) -> SourcesOptions {
+    let settings = &config.settings;
+    let has = |source| settings.sources.contains(&source);
+    let export = settings.vendor_export.clone();
+    // A device beside this machine is named by its backend's address.
+    let url = config.device.options.get("url");
+    let device = url.and_then(|url| host_of(url)).map(str::to_owned);
+    SourcesOptions {
+        linux: has(SettingsSource::Linux).then(|| settings.root.clone()),
+        network: has(SettingsSource::Network).then(|| NetworkOptions {
+            address: settings.address.clone(),
+            device,
+            ..NetworkOptions::default()
+        }),
+        vendor: export
+            .filter(|_| has(SettingsSource::Vendor))
+            .map(|export| VendorOptions {
+                export,
+                mapping: settings.vendor_mapping.clone(),
+            }),
+        declared: settings.declared.clone(),
+    }
+}
+
+/// The host of a URL.
+fn host_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next(),
+        None => host.split(':').next(),
+    }
+}
+
 fn network(config: &Config) -> NetworkSettings {
     let cloud = &config.cloud;
     NetworkSettings {
@@ -72,5 +113,22 @@ fn network(config: &Config) -> NetworkSettings {
             ConfiguredVersions::Tls12AndTls13 => TlsVersions::Tls12AndTls13,
         },
         proxy: cloud.proxy.as_ref().map(ToString::to_string),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_devices_host_is_that_of_its_url() {
+        for (url, host) in [
+            ("http://mfp.example/eSCL", Some("mfp.example")),
+            ("https://192.0.2.1:8443/eSCL", Some("192.0.2.1")),
+            ("http://[2001:db8::1]:80/", Some("2001:db8::1")),
+            ("mfp.example", None),
+        ] {
+            assert_eq!(host_of(url), host, "{url}");
+        }
     }
 }

@@ -127,6 +127,9 @@ pub enum StartError {
     /// The MFP cannot be reached.
     #[error("cannot open the device")]
     Device(#[from] scantrip_hal::backends::OpenBackendError),
+    /// The sources of security settings cannot be set up.
+    #[error("cannot read the security settings as configured")]
+    Settings(#[from] scantrip_hal::settings::sources::SourcesError),
     /// A test asked for a fault that there is not.
     #[error("there is no fault `{0}`")]
     Fault(String),

@@ -9,7 +9,7 @@ use toml::de::DeValue;
 
 use crate::read::toml_text;
 use crate::url::{ProxyUrlError, is_https_origin};
-use crate::{Config, LogLevel, ServerTrust, TlsVersions};
+use crate::{Config, LogLevel, ServerTrust, SettingsSource, TlsVersions};
 
 /// One key of the file.
 pub(crate) struct Key {
@@ -42,7 +42,8 @@ const PIB: u64 = 1024 * 1024 * 1024 * MIB;
 /// Longest path of a Unix socket on Linux (`sun_path`, 108 bytes with the zero at its end).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
-/// Every key, by section; `[device.options]` is read apart, its names belong to the backends.
+/// Every key, by section; `[device.options]` and `[settings.declared]` are read apart, their names
+/// belong to the HAL.
 pub(crate) const KEYS: &[Key] = &[
     Key {
         section: "device",
@@ -147,6 +148,45 @@ pub(crate) const KEYS: &[Key] = &[
         show: |config| Some(toml_text(&config.panel.address.to_string())),
     },
     Key {
+        section: "settings",
+        name: "sources",
+        expected: "a list of \"linux\", \"network\" and \"vendor\"",
+        set: |config, value| put(&mut config.settings.sources, sources(value)),
+        show: |config| {
+            let names = config.settings.sources.iter();
+            let names: Vec<String> = names.filter_map(|it| name_of(*it, SOURCES)).collect();
+            Some(format!("[{}]", names.join(", ")))
+        },
+    },
+    Key {
+        section: "settings",
+        name: "root",
+        expected: ABSOLUTE_PATH,
+        set: |config, value| put(&mut config.settings.root, path(value)),
+        show: |config| Some(path_text(&config.settings.root)),
+    },
+    Key {
+        section: "settings",
+        name: "address",
+        expected: "a host name or an address of the device",
+        set: |config, value| put(&mut config.settings.address, host(value).map(Some)),
+        show: |config| config.settings.address.as_deref().map(toml_text),
+    },
+    Key {
+        section: "settings",
+        name: "vendor_export",
+        expected: ABSOLUTE_PATH,
+        set: |config, value| put(&mut config.settings.vendor_export, path(value).map(Some)),
+        show: |config| config.settings.vendor_export.as_deref().map(path_text),
+    },
+    Key {
+        section: "settings",
+        name: "vendor_mapping",
+        expected: ABSOLUTE_PATH,
+        set: |config, value| put(&mut config.settings.vendor_mapping, path(value).map(Some)),
+        show: |config| config.settings.vendor_mapping.as_deref().map(path_text),
+    },
+    Key {
         section: "telemetry",
         name: "enabled",
         expected: "true or false",
@@ -179,6 +219,12 @@ const ABSOLUTE_PATH: &str = "an absolute path, such as \"/etc/scantrip/ca.pem\""
 const SERVER_TRUST: &[(&str, ServerTrust)] = &[
     ("device-anchors", ServerTrust::DeviceAnchors),
     ("web-pki", ServerTrust::WebPki),
+];
+
+const SOURCES: &[(&str, SettingsSource)] = &[
+    ("linux", SettingsSource::Linux),
+    ("network", SettingsSource::Network),
+    ("vendor", SettingsSource::Vendor),
 ];
 
 const LEVELS: &[(&str, LogLevel)] = &[
@@ -304,6 +350,25 @@ fn tls_versions(value: &DeValue<'_>) -> Result<TlsVersions, Refusal> {
         [Some("1.2"), Some("1.3")] => Ok(TlsVersions::Tls12AndTls13),
         _ => Err(Unexpected),
     }
+}
+
+fn sources(value: &DeValue<'_>) -> Result<Vec<SettingsSource>, Refusal> {
+    let list = value.as_array().ok_or(Unexpected)?;
+    let mut sources = Vec::new();
+    for item in list {
+        let source = choice(item.get_ref(), SOURCES)?;
+        if !sources.contains(&source) {
+            sources.push(source);
+        }
+    }
+    Ok(sources)
+}
+
+fn host(value: &DeValue<'_>) -> Result<String, Refusal> {
+    let text = text(value)?;
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
+    let fits = !text.is_empty() && text.len() <= 253 && text.bytes().all(known);
+    fits.then(|| text.to_owned()).ok_or(Unexpected)
 }
 
 fn choice<T: Copy>(value: &DeValue<'_>, choices: &[(&str, T)]) -> Result<T, Refusal> {

@@ -37,6 +37,8 @@ pub struct Config {
     pub spool: Spool,
     /// Section `[panel]`.
     pub panel: Panel,
+    /// Section `[settings]`.
+    pub settings: Settings,
     /// Section `[telemetry]`.
     pub telemetry: Telemetry,
     /// Section `[log]`.
@@ -124,6 +126,36 @@ pub struct Panel {
     /// Loopback address and port. Default `127.0.0.1:7226`: the browser runs on the device, and
     /// nobody else may connect.
     pub address: SocketAddr,
+}
+
+/// Where the device's security settings are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The sources in use. Default Linux and network: what needs nothing from the vendor.
+    pub sources: Vec<SettingsSource>,
+    /// Root folder of the device's Linux. Default `/`; in a container, where the host's files are.
+    pub root: PathBuf,
+    /// Host name or address to ask over the network; must be the device's own. Default: none, the
+    /// one of the device.
+    pub address: Option<String>,
+    /// File that the vendor's settings are exported to.
+    pub vendor_export: Option<PathBuf>,
+    /// File that says what the vendor's names mean. Default: none, Konica Minolta's.
+    pub vendor_mapping: Option<PathBuf>,
+    /// What only the operator knows, by the setting's id, section `[settings.declared]`. Texts as
+    /// settings are written: numbers decimal, sets sorted with commas.
+    pub declared: BTreeMap<String, String>,
+}
+
+/// A source of security settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingsSource {
+    /// Files and system calls.
+    Linux,
+    /// The device's own addresses.
+    Network,
+    /// The vendor's export.
+    Vendor,
 }
 
 /// What is reported about the device.
@@ -228,6 +260,17 @@ impl Config {
                 read::toml_text(value)
             );
         }
+        if !self.settings.declared.is_empty() {
+            text.push_str("\n[settings.declared]\n");
+        }
+        for (id, value) in &self.settings.declared {
+            let _ = writeln!(
+                text,
+                "{} = {}",
+                read::bare_or_quoted(id),
+                read::toml_text(value)
+            );
+        }
         text
     }
 }
@@ -283,6 +326,19 @@ impl Default for Panel {
     fn default() -> Self {
         Self {
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7226),
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sources: vec![SettingsSource::Linux, SettingsSource::Network],
+            root: PathBuf::from("/"),
+            address: None,
+            vendor_export: None,
+            vendor_mapping: None,
+            declared: BTreeMap::new(),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::ops::Range;
 use toml::de::{DeString, DeTable, DeValue};
 use toml::{Spanned, Value};
 
-use crate::Config;
 use crate::error::Fault;
 use crate::keys::{KEYS, Key, Refusal, is_secret_name};
+use crate::{Config, SettingsSource};
 
 /// Most characters of a wrong value that a message repeats.
 const SHOWN_CHARS_MAX: usize = 60;
@@ -57,6 +57,7 @@ impl Reader<'_> {
             }
         }
         self.key_folder(file);
+        self.vendor_export(file);
     }
 
     fn section(&mut self, section: &str, table: &DeTable<'_>) {
@@ -67,6 +68,8 @@ impl Reader<'_> {
                 self.key(key, item);
             } else if section == "device" && wanted == "options" {
                 self.options(item);
+            } else if section == "settings" && wanted == "declared" {
+                self.declared(item);
             } else {
                 self.unknown_key(section, name);
             }
@@ -115,6 +118,28 @@ impl Reader<'_> {
                 }
             };
             self.config.device.options.insert(option.to_owned(), value);
+        }
+    }
+
+    /// `[settings.declared]`: values by the setting's id; the HAL checks both.
+    fn declared(&mut self, item: &Item<'_>) {
+        let DeValue::Table(table) = item.get_ref() else {
+            let message = "settings.declared is a section: write it as [settings.declared]";
+            return self.fault(item.span(), message.to_owned());
+        };
+        for (name, item) in table {
+            let id = name.get_ref().as_ref();
+            let Some(value) = setting_text(item.get_ref()) else {
+                let message = format!(
+                    "settings.declared: expected \"{id}\" = a text, a whole number, true, false \
+                     or a list of texts, found {}",
+                    found(item.get_ref())
+                );
+                self.fault(item.span(), message);
+                continue;
+            };
+            let declared = &mut self.config.settings.declared;
+            declared.insert(id.to_owned(), value);
         }
     }
 
@@ -178,6 +203,20 @@ impl Reader<'_> {
         self.fault(span.map_or(0..0, Spanned::span), message);
     }
 
+    /// The vendor's settings are read from somewhere.
+    fn vendor_export(&mut self, file: &DeTable<'_>) {
+        let settings = &self.config.settings;
+        if !settings.sources.contains(&SettingsSource::Vendor) || settings.vendor_export.is_some() {
+            return;
+        }
+        let section = file.get("settings");
+        let section = section.and_then(|item| item.get_ref().as_table());
+        let span = section.and_then(|table| table.get("sources"));
+        let message = "settings.sources: \"vendor\" needs settings.vendor_export, the file that \
+                       the vendor's settings are exported to";
+        self.fault(span.map_or(0..0, Spanned::span), message.to_owned());
+    }
+
     fn fault(&mut self, span: Range<usize>, message: String) {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -188,6 +227,23 @@ impl Reader<'_> {
             message,
         });
     }
+}
+
+/// A setting's value as its canonical text.
+fn setting_text(value: &DeValue<'_>) -> Option<String> {
+    Some(match value {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Boolean(truth) => truth.to_string(),
+        DeValue::Array(list) => {
+            let words = list.iter().map(|it| it.get_ref().as_str());
+            let mut words: Vec<&str> = words.collect::<Option<_>>()?;
+            words.sort_unstable();
+            words.dedup();
+            words.join(",")
+        }
+        _ => return None,
+    })
 }
 
 /// A text as a TOML value.

@@ -128,7 +128,7 @@ fn unknown_key_names_the_nearest() {
     assert_eq!(
         refused("bytes_max = 1\n"),
         "scantrip.toml:1:1: unknown section \"bytes_max\"; the sections are device, cloud, paths, \
-         spool, panel, telemetry, log"
+         spool, panel, settings, telemetry, log"
     );
 }
 
@@ -278,4 +278,25 @@ fn load_tells_the_file() {
         Config::load(&large),
         Err(ConfigError::TooLarge { .. })
     ));
+}
+
+#[test]
+fn declared_settings_are_canonical_texts() {
+    let text = "[settings.declared]\n\"storage.wipe_ready\" = true\n\"a.b\" = [\"y\", \"x\"]\n";
+    let config = Config::parse(text, "x").unwrap();
+    assert_eq!(config.settings.declared["storage.wipe_ready"], "true");
+    assert_eq!(config.settings.declared["a.b"], "x,y");
+    let again = Config::parse(&config.effective_toml(), "x").unwrap();
+    assert_eq!(again, config);
+    assert!(refused("[settings]\ndeclared = 1").contains("[settings.declared]"));
+    assert!(refused("[settings.declared]\na = 1.5").contains("found the decimal"));
+}
+
+#[test]
+fn the_vendors_settings_need_a_file() {
+    let found = refused("[settings]\nsources = [\"linux\", \"vendor\"]\n");
+    assert!(found.starts_with("scantrip.toml:2:"), "{found}");
+    assert!(found.contains("settings.vendor_export"), "{found}");
+    let found = refused("[settings]\nsources = [\"linux\", \"fax\"]\n");
+    assert!(found.contains("\"network\""), "{found}");
 }

@@ -81,7 +81,7 @@ impl From<LockError> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let exit = match error {
-            StartError::Device(_) | StartError::Fault(_) => Exit::Config,
+            StartError::Device(_) | StartError::Settings(_) | StartError::Fault(_) => Exit::Config,
             _ => Exit::Internal,
         };
         Self::caused(exit, &error)
