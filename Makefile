@@ -4,6 +4,7 @@
 #   make check   format, lints, docs, licences
 #   make bench   speed, memory and size, written to target/bench/summary.json
 #   make herd    a million devices come back to half of a cloud, figures and docs/herd.svg
+#   make fuzz    mutated bytes for every decoder; SECONDS=, TARGET=
 #   make dist    the agent as it goes on a printer; TARGET=... for another machine than this
 #   make docs    the API documentation
 #   make settings-doc   docs/settings.md from the list of settings
@@ -32,6 +33,11 @@ check:
 bench: dist
 	$(MAKE) --no-print-directory programs
 	target/release/bench
+
+.PHONY: fuzz
+fuzz:
+	SCANTRIP_FUZZ_SECONDS=$(or $(SECONDS),600) $(if $(TARGET),SCANTRIP_FUZZ_TARGET=$(TARGET)) \
+		$(CARGO) test --locked -p scantrip-tests --test it -- --nocapture fuzz::
 
 .PHONY: herd
 herd:

@@ -9,6 +9,8 @@ pub mod engine;
 pub mod event_buffer;
 #[cfg(feature = "fault")]
 mod fault;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod job_id;
 pub mod journal;
 pub mod local_api;

@@ -7,6 +7,8 @@ pub mod commit;
 pub mod desired;
 pub mod entry_points;
 pub mod est;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod http;
 pub mod outcomes;
 pub mod posture;

@@ -11,6 +11,8 @@ pub mod data;
 pub mod durable;
 #[cfg(feature = "fault")]
 mod fault;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod jpeg;
 pub mod keys;
 pub mod listener;

@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 
 mod error;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod keys;
 mod read;
 mod url;

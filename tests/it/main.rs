@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod enrollment;
+mod fuzz;
 mod journey;
 mod posture;
 mod power;

@@ -12,6 +12,8 @@ pub mod demo;
 pub mod document;
 pub mod front_door;
 pub mod herd;
+pub mod mutate;
 pub mod peer;
 pub mod program;
+pub mod seeded;
 pub mod stage;

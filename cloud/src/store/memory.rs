@@ -31,6 +31,15 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// Another store with the same items.
+    #[cfg(feature = "fuzz")]
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            items: Mutex::new(self.lock().clone()),
+        }
+    }
+
     /// Every stored byte, keys and bodies: for tests that look for what must not be there.
     #[must_use]
     pub fn dump(&self) -> Vec<u8> {

@@ -338,6 +338,25 @@ impl Keys {
     }
 }
 
+/// A key file of arbitrary bytes, as it is and with its checksum made right.
+#[cfg(feature = "fuzz")]
+pub(crate) fn fuzz(data: &[u8]) {
+    let mut mended = data.to_vec();
+    if let Some((checked, checksum)) = mended.split_at_mut_checked(CHECKED_BYTES) {
+        for (to, from) in checksum.iter_mut().zip(Sha256::digest(checked)) {
+            *to = from;
+        }
+    }
+    for bytes in [data, &mended] {
+        if let Ok(keys) = Keys::decode(bytes) {
+            let again = Keys::decode(&keys.encode());
+            assert!(
+                again.is_ok_and(|again| again.local == keys.local && again.slots == keys.slots)
+            );
+        }
+    }
+}
+
 fn signing_key(secret: &Zeroizing<[u8; 32]>) -> Result<SigningKey, KeyError> {
     SigningKey::from_slice(secret.as_slice())
         .map_err(|cause| failed("use", format!("not a P-256 private key: {cause}")))
