@@ -354,7 +354,7 @@ impl Setting {
             false => (other, self),
         };
         // A way that sees less of a set does not contradict the one that sees more.
-        let mut words = left.value.split(',');
+        let mut words = left.value.split(',').filter(|word| !word.is_empty());
         let within = words.all(|word| chosen.value.split(',').any(|it| it == word));
         if rank(&left) <= 1 && !within {
             let mut evidence = String::new();

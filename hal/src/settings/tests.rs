@@ -117,6 +117,15 @@ fn the_worse_of_two_readings_counts_and_tells_of_the_other() {
         assert_eq!(worse.verdict, Verdict::NotSecure);
         assert_eq!(worse.evidence, "conflict: linux says false; here");
     }
+    let ports = |value, method| {
+        let row = row("net.listening_ports");
+        Setting::known(row, value, method, "here", 0)
+    };
+    let open = ports("tcp/22,tcp/80", Method::Linux);
+    for fewer in ["", "tcp/22"] {
+        let merged = open.clone().worse(ports(fewer, Method::Port));
+        assert_eq!(merged, open, "{fewer}");
+    }
     let unknown = Setting::unknown(row("net.telnet"), Why::NoRight, "no", Method::Port, "there");
     assert_eq!(unknown.worse(good.clone()), good);
 }

@@ -18,9 +18,9 @@ pub(crate) fn snmp(bytes: &[u8]) {
 
 /// A server's first flight of TLS, and the certificate in it. More bytes never change an answer.
 pub(crate) fn tls(bytes: &[u8]) {
-    if let Some(early) = bytes
-        .split_at_checked(bytes.len() / 2)
-        .and_then(|(half, _)| tls::answer(half, false))
+    let half = bytes.get(..bytes.len() / 2).unwrap_or_default();
+    if bytes.len() < tls::ANSWER_BYTES_MAX
+        && let Some(early) = tls::answer(half, false)
     {
         assert_eq!(tls::answer(bytes, true), Some(early));
     }

@@ -192,7 +192,7 @@ pub(super) fn answer(bytes: &[u8], at_end: bool) -> Option<Answer> {
         match (header[0], header[1]) {
             (ALERT, 3) if messages.is_empty() => return Some(Answer::Refused),
             (HANDSHAKE, 3) => {}
-            (_, 3) if !messages.is_empty() => break,
+            _ if !messages.is_empty() => break,
             _ => return Some(Answer::NotTls),
         }
         let Some((record, rest)) = rest.split_at_checked(length) else {
