@@ -27,7 +27,7 @@ use crate::stage::{Cast, Stage, write};
 const WORKFLOW: &str = r#"name = "Bench"
 
 [scan]
-resolutions_dpi = [300]
+resolutions_dpi = [75]
 
 [[steps]]
 use = "assemble_pdf"
