@@ -19,6 +19,9 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long a waiting job may be silent until the person is sent away: long enough for the first
 /// tries.
 const WAITING_QUIET: Duration = Duration::from_secs(5);
+/// How long a saved job may be silent altogether: longer than any one try of a transfer takes. No
+/// door to the cloud answers then, so that not even the first try begins.
+const SAVED_QUIET: Duration = Duration::from_secs(30);
 /// How long to wait for the delivery once the cloud has signed for the job.
 const DELIVERY_QUIET: Duration = Duration::from_secs(60);
 
@@ -208,6 +211,7 @@ impl<'a> Follow<'a> {
         match self.stage {
             _ if goal == Goal::Delivered => None,
             Stage::Saved if self.waiting && quiet >= WAITING_QUIET => Some("saved"),
+            Stage::Saved if quiet >= SAVED_QUIET => Some("saved"),
             Stage::Received if quiet >= DELIVERY_QUIET => Some("received"),
             _ => None,
         }

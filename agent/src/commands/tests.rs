@@ -337,6 +337,19 @@ fn scan_does_not_wait_for_a_long_retry() {
 }
 
 #[test]
+fn scan_does_not_wait_for_a_cloud_that_no_door_leads_to() {
+    let ran = Case {
+        replies: vec![started()],
+        events: vec![vec![JobEvent::Saved { pages: 1 }]],
+        ..Case::default()
+    }
+    .run("scan --workflow Invoices");
+    assert_eq!(ran.exit, Exit::Done);
+    let passed = ran.script.clock.boot().as_millis();
+    assert!((30_000..31_000).contains(&passed), "{passed}");
+}
+
+#[test]
 fn scan_ends_with_the_receipt_when_the_delivery_takes_long() {
     let ran = Case {
         replies: vec![started()],
