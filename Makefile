@@ -5,6 +5,7 @@
 #   make bench   speed, memory and size, written to target/bench/summary.json
 #   make herd    a million devices come back to half of a cloud, figures and docs/herd.svg
 #   make fuzz    mutated bytes for every decoder; SECONDS=, TARGET=
+#   make wild    kills and bad lines for the shipped programs; ROUNDS=, SEED=
 #   make dist    the agent as it goes on a printer; TARGET=... for another machine than this
 #   make docs    the API documentation
 #   make settings-doc   docs/settings.md from the list of settings
@@ -39,6 +40,11 @@ bench: dist
 fuzz:
 	SCANTRIP_FUZZ_SECONDS=$(or $(SECONDS),600) $(if $(TARGET),SCANTRIP_FUZZ_TARGET=$(TARGET)) \
 		$(CARGO) test --locked -p scantrip-tests --test it -- --nocapture fuzz::
+
+.PHONY: wild
+wild:
+	SCANTRIP_WILD_ROUNDS=$(or $(ROUNDS),400) SCANTRIP_SEED=$(SEED) \
+		$(CARGO) test --locked -p scantrip-tests --features fault --test it -- --nocapture wild::
 
 .PHONY: herd
 herd:

@@ -4,7 +4,8 @@
 //! - `kill-at-op=N`: the process kills itself at the N-th moment around a durable operation: odd
 //!   moments lie before one, even ones behind it;
 //! - `lose-answer=ROUTE:N`: the N-th request of that route is done, then the connection ends
-//!   without the answer.
+//!   without the answer;
+//! - `refuse-every=N`: each N-th request is done and answered 503 or 500, in turn.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -12,8 +13,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::{Signal, getpid, kill_process};
+use scantrip_cloud_client::problem::ProblemKind;
 
 use crate::blobs::{BlobError, Blobs, Folder, PartWriter};
+use crate::core::answer::{Answer, refuse};
 use crate::ports::Ports;
 use crate::store::{Item, Key, Operation, Range, Store, StoreError};
 
@@ -21,6 +24,8 @@ use crate::store::{Item, Key, Operation, Range, Store, StoreError};
 struct Plan {
     kill_at: Option<u64>,
     lose: Option<(String, u64)>,
+    refuse_every: Option<u64>,
+    heard: AtomicU64,
     moments: AtomicU64,
     requests: AtomicU64,
 }
@@ -35,6 +40,7 @@ fn plan() -> &'static Plan {
         {
             match fault.split_once('=') {
                 Some(("kill-at-op", number)) => plan.kill_at = number.parse().ok(),
+                Some(("refuse-every", number)) => plan.refuse_every = number.parse().ok(),
                 Some(("lose-answer", which)) => {
                     plan.lose = which
                         .split_once(':')
@@ -54,6 +60,22 @@ pub(crate) fn loses_answer(route: &str) -> bool {
     plan.lose.as_ref().is_some_and(|(lost, number)| {
         lost == route && plan.requests.fetch_add(1, Ordering::SeqCst) + 1 == *number
     })
+}
+
+/// The answer, or a failure in its place although the request was done.
+#[must_use]
+pub(crate) fn spoil(answer: Answer) -> Answer {
+    let plan = plan();
+    let Some(every) = plan.refuse_every else {
+        return answer;
+    };
+    let number = plan.heard.fetch_add(1, Ordering::SeqCst) + 1;
+    let kind = match (number % every, number / every % 2) {
+        (0, 0) => ProblemKind::Internal,
+        (0, _) => ProblemKind::Unavailable,
+        _ => return answer,
+    };
+    refuse(kind, "on purpose").retry_after(1).into_answer()
 }
 
 /// Puts the moments at which the process may die around every durable operation.

@@ -177,6 +177,8 @@ async fn handle(
         log::warn!("lost the answer to {name} on purpose");
         return Err(Lost);
     }
+    #[cfg(feature = "fault")]
+    let answer = crate::fault::spoil(answer);
     Ok(answer.map(|body| Full::new(Bytes::from(body))))
 }
 

@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod enrollment;
+mod full_disk;
 mod fuzz;
 mod journey;
 mod posture;
@@ -15,4 +16,5 @@ mod power;
 mod secrets;
 mod tidy;
 mod tls;
+mod wild;
 mod world;

@@ -102,6 +102,22 @@ impl World {
             .expect("a configuration");
     }
 
+    /// Puts so many sheets into the feeder of an MFP that runs, or of the next one.
+    pub(crate) fn reload(&self, sheets: usize) {
+        let order = format!("sheets={sheets}");
+        scantrip_tests::stage::write(&self.folder().join("printer.txt"), &order).expect("an order");
+    }
+
+    /// Gives an MFP that starts from now on pages that no other has.
+    pub(crate) fn reseed(&self, seed: u64) {
+        let file = self.folder.path().join("scantrip.toml");
+        let text = std::fs::read_to_string(&file).expect("a configuration");
+        let (before, rest) = text.split_once("seed = \"").expect("a seed");
+        let (_, after) = rest.split_once('"').expect("a seed");
+        let text = format!("{before}seed = \"{seed}\"{after}");
+        scantrip_tests::stage::write(&file, &text).expect("a file");
+    }
+
     /// Adds lines to the agent's configuration.
     pub(crate) fn configure_more(&self, lines: &str) {
         let file = self.folder.path().join("scantrip.toml");

@@ -16,12 +16,24 @@ pub struct FrontDoor {
     state: Arc<State>,
 }
 
+/// What the line does to every byte besides its own delay.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Weather {
+    /// Added to the delay, each way.
+    pub delay: Duration,
+    /// Bytes that pass in a second, each way and connection; `None`: all.
+    pub bytes_per_second: Option<u32>,
+}
+
 struct State {
     target: Mutex<Option<SocketAddr>>,
     delay: Duration,
     unplugged: AtomicBool,
     unplug_when_closed: AtomicBool,
     cut_after_bytes: AtomicU64,
+    weather: Mutex<Weather>,
+    connections: AtomicU64,
+    deaf_up_to: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
 }
 
@@ -38,6 +50,9 @@ impl FrontDoor {
             unplugged: AtomicBool::new(false),
             unplug_when_closed: AtomicBool::new(false),
             cut_after_bytes: AtomicU64::new(u64::MAX),
+            weather: Mutex::default(),
+            connections: AtomicU64::new(0),
+            deaf_up_to: AtomicU64::new(0),
             open: Mutex::new(Vec::new()),
         });
         let address = listener.local_addr()?;
@@ -78,6 +93,18 @@ impl FrontDoor {
     pub fn cut_after(&self, bytes: u64) {
         self.state.cut_after_bytes.store(bytes, Ordering::SeqCst);
     }
+
+    /// Slows the line, from the next bytes on.
+    pub fn set_weather(&self, weather: Weather) {
+        *self.state.weather.lock().expect("no holder panics") = weather;
+    }
+
+    /// Leaves the open connections half-open: nothing passes any more and nobody is told, as when
+    /// a router forgets them. New ones are well.
+    pub fn forget_connections(&self) {
+        let opened = self.state.connections.load(Ordering::SeqCst);
+        self.state.deaf_up_to.store(opened, Ordering::SeqCst);
+    }
 }
 
 impl State {
@@ -97,9 +124,10 @@ impl State {
                 return;
             };
             state.remember(&client, &server);
+            let number = state.connections.fetch_add(1, Ordering::SeqCst) + 1;
             let towards = Arc::clone(&state);
-            thread::spawn(move || towards.pump(client_copy, server, true));
-            state.pump(server_copy, client, false);
+            thread::spawn(move || towards.pump((client_copy, server), number, true));
+            state.pump((server_copy, client), number, false);
             if state.unplug_when_closed.load(Ordering::SeqCst) {
                 state.unplugged.store(true, Ordering::SeqCst);
                 state.cut_all();
@@ -120,23 +148,43 @@ impl State {
     }
 
     /// Reads here, writes there, each chunk `delay` later, until either end closes.
-    fn pump(self: &Arc<Self>, mut from: TcpStream, to: TcpStream, towards_cloud: bool) {
+    fn pump(
+        self: &Arc<Self>,
+        (mut from, to): (TcpStream, TcpStream),
+        number: u64,
+        towards_cloud: bool,
+    ) {
         let (sender, receiver) = mpsc::channel();
         let writer = thread::spawn(move || write_when_due(&receiver, to));
-        self.read_all(&mut from, &sender, towards_cloud);
+        self.read_all(&mut from, &sender, number, towards_cloud);
         drop(sender);
         drop(writer.join());
         drop(from.shutdown(Shutdown::Both));
     }
 
-    fn read_all(&self, from: &mut TcpStream, sender: &Sender<Chunk>, towards_cloud: bool) {
+    fn read_all(
+        &self,
+        from: &mut TcpStream,
+        sender: &Sender<Chunk>,
+        number: u64,
+        towards_cloud: bool,
+    ) {
         let mut buffer = vec![0; 64 * 1024];
+        let mut busy_until = now();
         while let Ok(length @ 1..) = from.read(&mut buffer) {
             if towards_cloud && self.is_cut_here(length as u64) {
                 return;
             }
+            if number <= self.deaf_up_to.load(Ordering::SeqCst) {
+                continue;
+            }
+            let weather = *self.weather.lock().expect("no holder panics");
+            if let Some(rate) = weather.bytes_per_second {
+                let takes = Duration::from_secs_f64(length as f64 / f64::from(rate.max(1)));
+                busy_until = busy_until.max(now()) + takes;
+            }
             let bytes = buffer.get(..length).unwrap_or_default().to_vec();
-            let due = now() + self.delay;
+            let due = now().max(busy_until) + self.delay + weather.delay;
             if sender.send(Chunk { due, bytes }).is_err() {
                 return;
             }

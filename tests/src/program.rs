@@ -81,7 +81,7 @@ pub fn output_with_input(command: &mut Command, input: &[u8]) -> anyhow::Result<
 /// A program that keeps running; killed when dropped.
 pub struct Running {
     child: Child,
-    lines: BufReader<ChildStdout>,
+    lines: Option<BufReader<ChildStdout>>,
 }
 
 impl Running {
@@ -102,7 +102,25 @@ impl Running {
             .context("the program has no standard output")?;
         Ok(Self {
             child,
-            lines: BufReader::new(stdout),
+            lines: Some(BufReader::new(stdout)),
+        })
+    }
+
+    /// As [`Running::start`], with everything it prints in `file`, which is made anew.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_into(command: &mut Command, file: &Path) -> anyhow::Result<Self> {
+        let output = File::options()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .open(file)?;
+        let errors = output.try_clone()?;
+        let child = command.stdout(output).stderr(errors).spawn();
+        Ok(Self {
+            child: child.with_context(|| format!("cannot start {command:?}"))?,
+            lines: None,
         })
     }
 
@@ -112,7 +130,8 @@ impl Running {
     /// When the program ends before it.
     pub fn wait_for(&mut self, prefix: &str) -> anyhow::Result<String> {
         let mut line = String::new();
-        while self.lines.read_line(&mut line)? > 0 {
+        let lines = self.lines.as_mut().context("it prints into a file")?;
+        while lines.read_line(&mut line)? > 0 {
             if let Some(rest) = line.trim_end().strip_prefix(prefix) {
                 return Ok(rest.to_owned());
             }
@@ -203,6 +222,15 @@ pub fn clock_off_by(offset: &str) -> anyhow::Result<Vec<(String, String)>> {
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec())
+}
+
+/// Lets other processes run for so long: the instant of a fault, not a wait for a result.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the instant of a fault in a real process"
+)]
+pub fn pause(time: Duration) {
+    thread::sleep(time);
 }
 
 #[expect(

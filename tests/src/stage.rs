@@ -115,6 +115,14 @@ impl Stage {
         self.serving.as_mut()
     }
 
+    /// Kills the cloud at once.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn kill_cloud(&mut self) -> std::io::Result<()> {
+        self.serving.take().map_or(Ok(()), |mut cloud| cloud.kill())
+    }
+
     /// The front door of that name.
     #[must_use]
     pub fn door(&self, name: &str) -> Option<&FrontDoor> {
