@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::world::{World, words};
 
 /// Rounds in `make test`.
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 30;
 /// Longest wait before a kill: about as long as a job takes when nothing goes wrong.
 const KILL_WITHIN_MS: usize = 700;
 
@@ -81,7 +81,7 @@ impl Day {
 
     /// New paper, of a kind that was never there before.
     fn load(&mut self) {
-        self.world.reseed(self.random.next());
+        self.world.reseed(self.random.draw());
         let sheets = 1 + self.random.below(5);
         self.world.reload(sheets);
     }

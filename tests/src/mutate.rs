@@ -88,7 +88,7 @@ fn change(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut Seeded) {
             .skip(at)
             .for_each(|byte| *byte = 0),
         _ => {
-            let noise = random.next().to_le_bytes();
+            let noise = random.draw().to_le_bytes();
             overwrite(bytes, at, &noise);
         }
     }
