@@ -11,7 +11,7 @@ use scantrip_tests::document::jpeg_streams;
 use scantrip_tests::front_door::Weather;
 use scantrip_tests::program::{Running, pause, until};
 use scantrip_tests::seeded::Seeded;
-use scantrip_tests::stage::{files, write};
+use scantrip_tests::stage::files;
 use serde_json::Value;
 
 use crate::world::{World, words};
