@@ -30,7 +30,7 @@ impl Page {
     }
 
     fn who(&mut self, device: &Value) {
-        let what = &device["report"]["device"];
+        let what = device.pointer("/report/device").unwrap_or(&Value::Null);
         let kind = [&what["vendor"], &what["model"]].map(word).join(" ");
         self.line("device", &word(&device["device"]));
         self.line("serial", &word(&device["serial"]));
