@@ -6,7 +6,7 @@ use std::time::Duration;
 use scantrip_cloud_client::posture::diff::{Change, changes};
 use scantrip_cloud_client::wire::{EventKind, ReportScanner, ReportSetting};
 use scantrip_hal::clock::Instant;
-use scantrip_hal::settings::{Setting, SettingsSource};
+use scantrip_hal::settings::{CATALOGUE, Method, Row, Setting, SettingsSource, Why};
 use serde::{Deserialize, Serialize};
 
 use super::{Context, lock};
@@ -105,12 +105,23 @@ impl Posture {
 impl Context {
     /// Reads every security setting, remembers it, and gives whether any changed.
     pub fn read_settings(&self, each: &mut dyn FnMut(Setting)) -> Gate {
-        let mut readings = Vec::new();
+        let mut readings: Vec<ReportSetting> = Vec::new();
         if let Some(source) = &mut *lock(&self.posture.source) {
-            source.read(&mut |setting| {
+            let mut take = |setting: Setting| {
                 readings.push(redact::setting(&setting));
                 each(setting);
+            };
+            let mut missing: Vec<&Row> = CATALOGUE.iter().collect();
+            source.read(&mut |setting| {
+                missing.retain(|row| row.id != setting.id);
+                take(setting);
             });
+            // What nobody reads is not known, as heavy as it is.
+            for row in missing {
+                let method = row.methods.first().copied().unwrap_or(Method::Vendor);
+                let detail = "nothing on this device reads it";
+                take(Setting::unknown(row, Why::NotSupported, detail, method, ""));
+            }
         }
         let readings: Arc<[ReportSetting]> = readings.into();
         *lock(&self.posture.newest) = Some((self.time.boot(), Arc::clone(&readings)));

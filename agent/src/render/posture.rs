@@ -100,9 +100,9 @@ impl Page {
             };
             let line = format!("{}: {why}", plain(&finding.id));
             self.wrapped(&severity(finding.severity), &line);
-            if let Some(setting) = setting {
+            if let Some(setting) = setting.filter(|setting| !setting.evidence.is_empty()) {
                 let (method, evidence) = (plain(&setting.method), plain(&setting.evidence));
-                self.wrapped(&blank(), &format!("asked: {evidence} ({method})"));
+                self.named("seen", &format!("{evidence} ({method})"));
             }
         }
     }
@@ -181,7 +181,7 @@ impl Page {
     fn about(&mut self, setting: Option<&SettingView>, remedy: &str) {
         let Some(setting) = setting else {
             if !remedy.is_empty() {
-                self.wrapped(&blank(), &format!("mend: {}", plain(remedy)));
+                self.named("mend", &plain(remedy));
             }
             return;
         };
@@ -191,10 +191,16 @@ impl Page {
         } else {
             remedy
         };
-        self.wrapped(&blank(), &format!("mend: {}", plain(remedy)));
+        self.named("mend", &plain(remedy));
         let (method, evidence) = (plain(&setting.method), plain(&setting.evidence));
-        self.wrapped(&blank(), &format!("seen: {evidence} ({method})"));
-        self.wrapped(&blank(), &format!("why:  {}", plain(&setting.reference)));
+        self.named("seen", &format!("{evidence} ({method})"));
+        self.named("why", &plain(&setting.reference));
+    }
+
+    /// A line of a finding: what it tells, and the text.
+    fn named(&mut self, name: &str, text: &str) {
+        let name = format!("{name}:");
+        self.wrapped(&format!("{}{name:6}", blank()), text);
     }
 
     fn title(&mut self, title: &str, findings: &[&Finding]) {
@@ -362,7 +368,7 @@ mod tests {
              \n\
              NOT KNOWN\n\
              medium    time.synchronised: needs root\n\
-             \x20         asked: /etc/x (linux)\n\
+             \x20         seen: /etc/x (linux)\n\
              \n\
              ACCEPTED\n\
              high      net.ftp is true; by it until 1970-01-03 00:00:00\n\

@@ -119,6 +119,7 @@ impl View<'_> {
 pub(super) fn settings(context: &Context) -> (SettingsView, bool) {
     let mut settings = Vec::new();
     let gate = context.read_settings(&mut |setting| settings.push(setting_view(&setting)));
+    settings.sort_by(|a: &SettingView, b| a.id.cmp(&b.id));
     let known = context.known_settings();
     let desired = context.state.load::<DesiredState>();
     let desired = desired.inspect_err(|error| log::warn!("settings: {}", chain(error)));
