@@ -197,7 +197,14 @@ impl Journal {
         let mut damage = JournalDamage::default();
         let mut read = BTreeMap::new();
         let log = match disk.open(&path) {
-            Ok(file) => Log::read(file, &*keys, &mut damage, &mut read)?,
+            Ok(file) => {
+                let mut log = Log::read(file, &*keys, &mut damage, &mut read)?;
+                // After a crash of the agent alone its last words may stand in the cache only:
+                // nothing may be erased on their account before they are durable.
+                log.file.sync_data()?;
+                disk.sync_folder(folder)?;
+                log
+            }
             Err(error) if error.kind == DiskErrorKind::NotFound => {
                 let file = disk.create_new(&path)?;
                 disk.sync_folder(folder)?;

@@ -108,6 +108,11 @@ impl Index {
         }
     }
 
+    /// The job whose file it is.
+    pub(super) const fn job(&self) -> JobId {
+        self.job
+    }
+
     /// Reads on from the last valid record to the end of the file.
     pub(super) fn advance(&mut self, file: &dyn DiskFile) -> Result<(), DiskError> {
         let length = file.len()?;
@@ -129,6 +134,13 @@ impl Index {
     /// The object left unfinished at the end of the file, if there is one.
     pub(super) fn unfinished(&self) -> Option<u32> {
         self.building.map(|building| building.object)
+    }
+
+    /// Whether creation was cut off before anybody was told: nothing is closed, or nothing but an
+    /// intent whose beginning is not there.
+    pub(super) fn never_began(&self) -> bool {
+        let intent_alone = self.closings == 1 && self.last_object == 0 && self.damaged.is_empty();
+        self.closings == 0 || (intent_alone && self.intent.is_none() && self.manifest.is_none())
     }
 
     /// The record at `offset`, if there is a valid one that belongs here.

@@ -123,6 +123,7 @@ impl JobFile {
             return Err(SpoolError::Sealed(job));
         }
         let salt = index.salt.ok_or(SpoolError::Unreadable(job))?;
+        let unsound = unsound(&index, &*file)?;
         file.sync_data()?;
         let mut this = Self::new(claim, file, salt);
         this.end = index.end;
@@ -130,7 +131,7 @@ impl JobFile {
         this.last_object = index.last_object;
         this.pages = u32::try_from(index.pages.len()).unwrap_or(u32::MAX);
         this.reserved = this.file.len()?;
-        for object in doubtful {
+        for object in doubtful.into_iter().chain(unsound) {
             this.append(Kind::Void, object, 0)?;
         }
         this.abandoned = index.unfinished();
@@ -460,6 +461,19 @@ impl JobFile {
             .rename(&shared.path(self.job, OPEN_SUFFIX), &sealed)?;
         shared.disk.sync_folder(&shared.folder)
     }
+}
+
+/// Pages that look whole from their headers alone, as whoever sends the job reads them, and are
+/// not: left alone, they would keep the whole job from being sent.
+fn unsound(index: &Index, file: &dyn DiskFile) -> Result<Vec<u32>, DiskError> {
+    if index.damaged.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut quick = Index::new(index.job(), Depth::Headers);
+    quick.advance(file)?;
+    let listed = quick.pages.iter().map(|page| page.object);
+    let sound = |object: &u32| index.pages.iter().any(|page| page.object == *object);
+    Ok(listed.filter(|object| !sound(object)).collect())
 }
 
 /// The right to write a job's file: one at a time.

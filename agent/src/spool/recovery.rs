@@ -105,7 +105,7 @@ fn read(shared: &Shared, job: JobId) -> Result<Found, SpoolError> {
     if let Some(version) = index.newer {
         return Ok(Found::Other(RecoveredKind::Newer { version }));
     }
-    if index.closings == 0 {
+    if index.never_began() {
         if length <= CREATION_BYTES_MAX {
             return Ok(Found::NeverBegan);
         }
