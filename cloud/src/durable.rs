@@ -1,5 +1,7 @@
 //! Files and folders that only this user may read, made durable step by step.
 
+pub mod files;
+
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};

@@ -1,16 +1,23 @@
 //! Blobs as files: one file a part, readable by their owner alone.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
 
 use super::{BlobError, Blobs, Folder, PartWriter};
 use crate::durable;
+use crate::durable::files::{Files, NewFile, SystemFiles};
 
 /// Parts below a root folder.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FolderBlobs {
-    root: PathBuf,
+    files: Arc<dyn Files>,
+}
+
+impl std::fmt::Debug for FolderBlobs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FolderBlobs")
+    }
 }
 
 impl FolderBlobs {
@@ -21,70 +28,62 @@ impl FolderBlobs {
     pub fn open(root: &Path) -> Result<Self, BlobError> {
         durable::make_folder(root)
             .and_then(|()| durable::require_private(root))
-            .map_err(failed("open the folder of", root))?;
-        Ok(Self {
-            root: root.to_owned(),
-        })
+            .map_err(failed("open the folder of", &root.display().to_string()))?;
+        Ok(Self::over(Arc::new(SystemFiles::new(root))))
     }
 
-    fn folder(&self, folder: &Folder) -> PathBuf {
-        self.root.join(folder.as_str())
-    }
-
-    /// Makes the folder with durable names from the root down.
-    fn make(&self, folder: &Folder) -> io::Result<()> {
-        let mut path = self.root.clone();
-        for segment in folder.as_str().split('/') {
-            let parent = path.clone();
-            path.push(segment);
-            if !path.is_dir() {
-                durable::make_folder(&path)?;
-                durable::sync_folder(&parent)?;
-            }
-        }
-        Ok(())
+    /// Parts in these files.
+    #[must_use]
+    pub fn over(files: Arc<dyn Files>) -> Self {
+        Self { files }
     }
 }
 
 impl Blobs for FolderBlobs {
     fn begin(&self, folder: &Folder, name: &str) -> Result<Box<dyn PartWriter>, BlobError> {
-        let home = self.folder(folder);
-        let path = home.join(name);
-        let file = match durable::new_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.make(folder).and_then(|()| durable::new_file(&path))
-            }
+        let folder = folder.as_str();
+        let path = format!("{folder}/{name}");
+        let file = match self.files.create(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self
+                .files
+                .make_folder(folder)
+                .and_then(|()| self.files.create(&path)),
             other => other,
         };
         Ok(Box::new(FilePart {
             file: file.map_err(failed("begin", &path))?,
-            home,
+            files: Arc::clone(&self.files),
+            folder: folder.to_owned(),
             path,
             finished: false,
         }))
     }
 
     fn open(&self, folder: &Folder, name: &str) -> Result<Box<dyn Read + Send>, BlobError> {
-        let path = self.folder(folder).join(name);
-        let file = File::open(&path).map_err(failed("open", &path))?;
-        Ok(Box::new(file))
+        let path = format!("{}/{name}", folder.as_str());
+        self.files.open(&path).map_err(failed("open", &path))
     }
 
     fn remove(&self, folder: &Folder, name: &str) -> Result<(), BlobError> {
-        let path = self.folder(folder).join(name);
-        content_when_missing(fs::remove_file(&path)).map_err(failed("erase", &path))
+        let path = format!("{}/{name}", folder.as_str());
+        content_when_missing(self.files.remove(&path)).map_err(failed("erase", &path))
     }
 
     fn remove_folder(&self, folder: &Folder) -> Result<(), BlobError> {
-        let path = self.folder(folder);
-        content_when_missing(fs::remove_dir_all(&path)).map_err(failed("erase", &path))
+        let path = folder.as_str();
+        let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+        // Nobody will look for these names again: they must not come back after a power cut.
+        content_when_missing(self.files.remove_folder(path))
+            .and_then(|()| content_when_missing(self.files.sync_folder(above)))
+            .map_err(failed("erase", path))
     }
 }
 
 struct FilePart {
-    file: File,
-    home: PathBuf,
-    path: PathBuf,
+    file: Box<dyn NewFile>,
+    files: Arc<dyn Files>,
+    folder: String,
+    path: String,
     finished: bool,
 }
 
@@ -98,7 +97,7 @@ impl PartWriter for FilePart {
     fn finish(mut self: Box<Self>) -> Result<(), BlobError> {
         self.file
             .sync_data()
-            .and_then(|()| durable::sync_folder(&self.home))
+            .and_then(|()| self.files.sync_folder(&self.folder))
             .map_err(failed("make durable", &self.path))?;
         self.finished = true;
         Ok(())
@@ -109,7 +108,7 @@ impl Drop for FilePart {
     fn drop(&mut self) {
         if !self.finished {
             // Unnamed by any item, so harmless if it stays.
-            drop(fs::remove_file(&self.path));
+            drop(self.files.remove(&self.path));
         }
     }
 }
@@ -121,8 +120,8 @@ fn content_when_missing(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn failed(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> BlobError {
-    let part = path.display().to_string();
+fn failed(operation: &'static str, path: &str) -> impl Fn(io::Error) -> BlobError {
+    let part = path.to_owned();
     move |source| BlobError {
         operation,
         part: part.clone(),
@@ -132,8 +131,11 @@ fn failed(operation: &'static str, path: &Path) -> impl Fn(io::Error) -> BlobErr
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::path::PathBuf;
+
+    use super::*;
 
     #[test]
     fn folder_passes_the_blob_suite() {

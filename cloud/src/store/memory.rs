@@ -1,14 +1,25 @@
 //! The store in memory: for tests and the simulation.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Change, Expect, Item, Key, OPERATIONS_MAX, Operation, Range, Store, StoreError};
 
 /// Items in a map. What a crash would leave is what is in it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct MemoryStore {
     items: Mutex<BTreeMap<Key, Row>>,
+    power: Option<Arc<Power>>,
+}
+
+/// Asked before and after each commit whether the machine still has power, so that a simulation
+/// can cut it on either side.
+pub type Power = dyn Fn() -> bool + Send + Sync;
+
+impl std::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MemoryStore")
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -37,7 +48,28 @@ impl MemoryStore {
     pub fn fork(&self) -> Self {
         Self {
             items: Mutex::new(self.lock().clone()),
+            power: None,
         }
+    }
+
+    /// What a machine finds that starts again now: the same items, with a power of its own.
+    #[must_use]
+    pub fn restarted(&self, power: Option<Arc<Power>>) -> Self {
+        Self {
+            items: Mutex::new(self.lock().clone()),
+            power,
+        }
+    }
+
+    /// A crash point.
+    fn powered(&self) -> Result<(), StoreError> {
+        if self.power.as_ref().is_none_or(|power| power()) {
+            return Ok(());
+        }
+        Err(StoreError::Engine {
+            operation: "commit",
+            source: "the power is off".into(),
+        })
     }
 
     /// Every stored byte, keys and bodies: for tests that look for what must not be there.
@@ -93,6 +125,7 @@ impl Store for MemoryStore {
         if operations.len() > OPERATIONS_MAX {
             return Err(StoreError::TooLarge(operations.len()));
         }
+        self.powered()?;
         let mut items = self.lock();
         for (index, operation) in operations.iter().enumerate() {
             let found = items
@@ -129,10 +162,11 @@ impl Store for MemoryStore {
             }
         }
         drop(items);
-        Ok(())
+        self.powered()
     }
 
     fn sweep(&self, now_ms: u64, limit: usize) -> Result<usize, StoreError> {
+        self.powered()?;
         let mut items = self.lock();
         let dead: Vec<Key> = items
             .iter()
@@ -144,6 +178,7 @@ impl Store for MemoryStore {
             items.remove(key);
         }
         drop(items);
+        self.powered()?;
         Ok(dead.len())
     }
 }
@@ -158,10 +193,14 @@ fn item(key: &Key, row: &Row) -> Item {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::MemoryStore;
 
     #[test]
     fn memory_passes_the_store_suite() {
         super::super::conformance::check(&|| Box::new(MemoryStore::new()));
+        let on = || MemoryStore::new().restarted(Some(Arc::new(|| true)));
+        super::super::conformance::check(&|| Box::new(on()));
     }
 }
