@@ -2,6 +2,8 @@
 #   make demo    a simulated printer scans 20 pages into the cloud and a PDF comes out
 #   make test    everything: checks, unit tests, end-to-end tests
 #   make check   format, lints, docs, licences
+#   make images  every disk that a power cut can leave, and every failing operation
+#   make sim-mutants  plants known bugs into a copy and shows that the tests see them
 #   make bench   speed, memory and size, written to target/bench/summary.json
 #   make herd    a million devices come back to half of a cloud, figures and docs/herd.svg
 #   make fuzz    mutated bytes for every decoder; SECONDS=, TARGET=
@@ -24,6 +26,12 @@ test: setup check
 	$(CARGO) check --locked -p scantrip-hal --no-default-features
 	$(CARGO) test --locked --workspace --features scantrip-tests/fault
 	$(MAKE) --no-print-directory demo
+
+images: programs
+	target/release/images $(if $(CASE),--case $(CASE))
+
+sim-mutants:
+	tests/mutants/run.sh $(MUTANTS)
 
 check:
 	$(CARGO) fmt --all --check
@@ -69,7 +77,7 @@ settings-doc:
 programs:
 	$(CARGO) build --release --locked --features scantrip/sim \
 		-p scantrip -p scantrip-cloud -p scantrip-tests --bin scantrip --bin scantrip-cloud \
-		--bin demo --bin bench
+		--bin demo --bin bench --bin images
 
 # Independent programs that the tests compare against. Loud when one cannot be had.
 setup:

@@ -12,6 +12,7 @@ pub mod demo;
 pub mod document;
 pub mod front_door;
 pub mod herd;
+pub mod images;
 pub mod mutate;
 pub mod peer;
 pub mod program;

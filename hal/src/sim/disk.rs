@@ -137,6 +137,12 @@ impl SimDisk {
         self.world().powered
     }
 
+    /// Bytes that all files take, reserved ones included. Answers with the power off, too.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.world().used
+    }
+
     /// Operations so far; reading counts too.
     #[must_use]
     pub fn operations(&self) -> u64 {
@@ -259,6 +265,14 @@ impl SimDisk {
             .live()
             .map(|(path, _)| path.to_string())
             .collect()
+    }
+
+    /// A file's length.
+    #[must_use]
+    pub fn length(&self, path: &str) -> Option<u64> {
+        let world = self.world();
+        let inode = world.inodes.get(world.names.find(path)?)?;
+        Some(inode.cached.length)
     }
 
     /// A file's bytes as they are read.

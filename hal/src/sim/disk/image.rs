@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::dice::Dice;
 use super::extent::{BLOCK_BYTES, Block, Extent, Inode, SECTOR_BYTES, blocks};
-use super::{SimDisk, World};
+use super::{SimDisk, SimDiskConfig, World};
 
 /// How many of the possible disks [`SimDisk::images`] builds.
 #[derive(Clone, Copy, Debug)]
@@ -309,7 +309,11 @@ impl World {
         }
         let named = names.live().filter_map(|(_, inode)| inodes.get(inode));
         Self {
-            config: self.config,
+            // Thousands of images, and nobody reads their traces.
+            config: SimDiskConfig {
+                trace: false,
+                ..self.config
+            },
             seed: self.seed,
             used: named.map(|inode| inode.allocated).sum(),
             inodes,
