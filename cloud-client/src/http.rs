@@ -13,6 +13,7 @@
 
 pub(crate) mod call;
 mod connection;
+mod device;
 mod exchange;
 mod https;
 mod link;
@@ -23,6 +24,7 @@ mod url;
 mod tests;
 
 pub use connection::{HttpConnection, ResponseHead};
+pub use device::{DeviceConnection, DeviceLink, DeviceStream};
 pub use exchange::Exchange;
 pub use https::{
     Clocks, ConnectError, HttpClient, HttpsConnection, HttpsLink, HttpsStream, Purpose, Timeouts,

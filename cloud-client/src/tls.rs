@@ -2,7 +2,7 @@
 //! private key behind [`Signer`], which it never leaves.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls::client::Resumption;
@@ -41,6 +41,9 @@ pub enum Roots {
     WebPki,
     /// A server that presents the certificate with this SHA-256, as its own or as its authority's.
     Fingerprint([u8; 32]),
+    /// A machine of this network, such as a scanner, with a certificate that nobody vouches for:
+    /// the one with this SHA-256, or the first that proves its key, which is then the one.
+    FirstSeen(Arc<OnceLock<[u8; 32]>>),
 }
 
 /// The versions of TLS that are spoken.
@@ -156,6 +159,7 @@ impl TlsSettings {
             ClientConfig::builder_with_details(Arc::clone(&provider), Arc::new(Clock(unix_ms)))
                 .with_protocol_versions(versions)
                 .map_err(|error| TlsSettingsError::Library(error.to_string()))?;
+        let of_the_cloud = !matches!(self.roots, Roots::FirstSeen(_));
         let builder = match self.roots {
             Roots::Anchors(anchors) => builder.with_root_certificates(store(&anchors)?),
             Roots::WebPki => builder.with_root_certificates(RootCertStore {
@@ -168,12 +172,20 @@ impl TlsSettings {
                         sha256, provider,
                     )))
             }
+            Roots::FirstSeen(pin) => {
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(fingerprint::FirstSeen::new(
+                        pin, provider,
+                    )))
+            }
         };
         let mut config = match self.credential {
             Some(credential) => builder.with_client_cert_resolver(Arc::new(credential.resolver())),
             None => builder.with_no_client_auth(),
         };
-        config.require_ems = true;
+        // Scanners are older than the cloud: many have TLS 1.2 without it.
+        config.require_ems = of_the_cloud;
         // Each connection is a full handshake: revocation takes hold at once, and measurements of
         // entry points compare like with like.
         config.resumption = Resumption::disabled();

@@ -188,13 +188,48 @@ impl HttpClient {
         url: &BaseUrl,
         purpose: Purpose,
     ) -> Result<(HttpsStream, Duration), ConnectError> {
+        self.open_tls(url, self.timeouts.connect_for(purpose))
+    }
+
+    /// TCP and TLS, and how long they took without the lookup of the name.
+    pub(super) fn open_tls(
+        &self,
+        url: &BaseUrl,
+        whole: Duration,
+    ) -> Result<(HttpsStream, Duration), ConnectError> {
+        let host = url.host();
+        let (mut socket, resolved) = self.open_tcp(url, whole)?;
+        let mut tls = self.handshaker(host)?;
+        while tls.is_handshaking() {
+            if let Err(error) = tls.complete_io(&mut socket) {
+                if matches!(error.kind(), BrokenPipe | ConnectionReset) {
+                    // Our hello came too late; what was said before may still be there.
+                    let _nothing_more = io::Read::read(&mut socket, &mut [0; 512]);
+                }
+                let busy = ConnectError::of_greeting(host, &socket.take_greeting());
+                return Err(busy.unwrap_or_else(|| ConnectError::of_io(host, &error)));
+            }
+        }
+        drop(socket.take_greeting());
+        let took = (self.clocks.boot)().saturating_sub(resolved);
+        let stream = HttpsStream {
+            tls: StreamOwned::new(tls, socket),
+        };
+        Ok((stream, took))
+    }
+
+    /// TCP, limited to what is left of `whole`, and when the name was known.
+    pub(super) fn open_tcp(
+        &self,
+        url: &BaseUrl,
+        whole: Duration,
+    ) -> Result<(Socket, Duration), ConnectError> {
         let host = url.host();
         let fail = |error| ConnectError::of_ureq(host, error);
         let uri: Uri = format!("{url}/")
             .parse()
             .map_err(|error| ConnectError::of_io(host, &io::Error::other(error)))?;
         let start = (self.clocks.boot)();
-        let whole = self.timeouts.connect_for(purpose);
         let addrs = if self.config.proxy().is_some() {
             Resolve.empty()
         } else {
@@ -217,24 +252,8 @@ impl HttpClient {
             total: left,
             stall: left,
         };
-        let mut socket = Socket::new(Box::new(transport), self.clocks.clone(), limit);
-        let mut tls = self.handshaker(host)?;
-        while tls.is_handshaking() {
-            if let Err(error) = tls.complete_io(&mut socket) {
-                if matches!(error.kind(), BrokenPipe | ConnectionReset) {
-                    // Our hello came too late; what was said before may still be there.
-                    let _nothing_more = io::Read::read(&mut socket, &mut [0; 512]);
-                }
-                let busy = ConnectError::of_greeting(host, &socket.take_greeting());
-                return Err(busy.unwrap_or_else(|| ConnectError::of_io(host, &error)));
-            }
-        }
-        drop(socket.take_greeting());
-        let took = (self.clocks.boot)().saturating_sub(resolved);
-        let stream = HttpsStream {
-            tls: StreamOwned::new(tls, socket),
-        };
-        Ok((stream, took))
+        let socket = Socket::new(Box::new(transport), self.clocks.clone(), limit);
+        Ok((socket, resolved))
     }
 
     fn handshaker(&self, host: &str) -> Result<ClientConnection, ConnectError> {

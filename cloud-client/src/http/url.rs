@@ -6,12 +6,14 @@ use std::str::FromStr;
 use ureq_proto::http::Uri;
 use ureq_proto::http::uri::Scheme;
 
-/// An `https://` URL without a path, such as `https://eu.example.com:8443`.
+/// An `https://` URL without a path, such as `https://eu.example.com:8443`. Only a machine of this
+/// network may have one with `http://`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl {
     text: String,
     host: String,
     port: u16,
+    tls: bool,
 }
 
 /// Text that is no [`BaseUrl`].
@@ -30,14 +32,28 @@ impl BaseUrl {
     /// # Errors
     /// When the scheme is another one, or there is a user, path or query.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
+        Self::read(text, false)
+    }
+
+    /// As [`BaseUrl::parse`] for a machine of this network, such as a scanner: `http://` as well.
+    ///
+    /// # Errors
+    /// As [`BaseUrl::parse`].
+    pub fn of_device(text: &str) -> Result<Self, UrlError> {
+        Self::read(text, true)
+    }
+
+    fn read(text: &str, plain: bool) -> Result<Self, UrlError> {
         let fail = |reason| UrlError {
             text: text.chars().filter(|c| !c.is_control()).take(200).collect(),
             reason,
         };
         let uri: Uri = text.parse().map_err(|_not_a_uri| fail("not a URL"))?;
-        if uri.scheme() != Some(&Scheme::HTTPS) {
+        let tls = uri.scheme() == Some(&Scheme::HTTPS);
+        if !tls && !(plain && uri.scheme() == Some(&Scheme::HTTP)) {
             return Err(fail("the scheme is not https"));
         }
+        let (scheme, default_port) = if tls { ("https", 443) } else { ("http", 80) };
         let authority = uri.authority().ok_or_else(|| fail("no host"))?;
         if authority.as_str().contains('@') {
             return Err(fail("user names do not belong here"));
@@ -51,19 +67,24 @@ impl BaseUrl {
         }
         let port = match authority.port() {
             Some(port) => port.as_u16(),
-            None if authority.as_str() == host => 443,
+            None if authority.as_str() == host => default_port,
             None => return Err(fail("the port is not a number up to 65535")),
         };
         if port == 0 {
             return Err(fail("port 0"));
         }
         let host = host.to_ascii_lowercase();
-        let text = if port == 443 {
-            format!("https://{host}")
+        let text = if port == default_port {
+            format!("{scheme}://{host}")
         } else {
-            format!("https://{host}:{port}")
+            format!("{scheme}://{host}:{port}")
         };
-        Ok(Self { text, host, port })
+        Ok(Self {
+            text,
+            host,
+            port,
+            tls,
+        })
     }
 
     /// The URL in its plain form, without a slash at the end.
@@ -79,6 +100,12 @@ impl BaseUrl {
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'))
             .unwrap_or(&self.host)
+    }
+
+    /// Whether it is `https://`.
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
+        self.tls
     }
 
     /// The port, 443 unless given.
@@ -127,6 +154,19 @@ mod tests {
             let url = BaseUrl::parse(text).expect(text);
             assert_eq!((url.host(), url.port(), url.as_str()), (host, port, plain));
         }
+    }
+
+    #[test]
+    fn a_machine_of_this_network_may_speak_plain_http() {
+        for (text, plain, port, tls) in [
+            ("http://10.0.0.1/", "http://10.0.0.1", 80, false),
+            ("http://a.local:8080", "http://a.local:8080", 8080, false),
+            ("https://a.local", "https://a.local", 443, true),
+        ] {
+            let url = BaseUrl::of_device(text).expect(text);
+            assert_eq!((url.as_str(), url.port(), url.is_tls()), (plain, port, tls));
+        }
+        assert!(BaseUrl::of_device("ftp://a").is_err());
     }
 
     proptest::proptest! {
