@@ -3,6 +3,7 @@
 //! A new backend is one file below `backends/` and one line in [`BACKENDS`]; see
 //! `docs/how-to/add-a-backend.md`.
 
+pub mod escl;
 pub mod folder_disk;
 mod host;
 pub mod key_file;
@@ -18,9 +19,11 @@ use std::error::Error;
 use crate::identity::IdentitySource;
 use crate::scanner::Scanner;
 use crate::settings::SettingsSource;
+use crate::web::Ports;
 
 /// Every backend compiled in, in the order of their names.
 pub const BACKENDS: &[Backend] = &[
+    escl::BACKEND,
     host::BACKEND,
     #[cfg(feature = "sim")]
     sim::BACKEND,
@@ -64,6 +67,8 @@ pub struct Mfp {
 pub struct BackendOptions {
     /// The values.
     pub values: BTreeMap<String, String>,
+    /// The way to the network, for a device that is reached over it.
+    pub ports: Option<Ports>,
 }
 
 impl BackendOptions {
@@ -149,6 +154,18 @@ pub enum OpenBackendError {
 /// # Errors
 /// When there is no such backend or option, a value cannot be understood, or the MFP is not there.
 pub fn open(name: &str, options: BTreeMap<String, String>) -> Result<Mfp, OpenBackendError> {
+    open_with(name, options, None)
+}
+
+/// As [`open`], with a way to devices on the network.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(
+    name: &str,
+    options: BTreeMap<String, String>,
+    ports: Option<Ports>,
+) -> Result<Mfp, OpenBackendError> {
     let Some(backend) = BACKENDS.iter().find(|backend| backend.name == name) else {
         return Err(OpenBackendError::UnknownBackend {
             name: name.to_owned(),
@@ -163,7 +180,10 @@ pub fn open(name: &str, options: BTreeMap<String, String>) -> Result<Mfp, OpenBa
             known: joined(backend.options.iter().map(|option| option.name)),
         });
     }
-    (backend.open)(&BackendOptions { values: options })
+    (backend.open)(&BackendOptions {
+        values: options,
+        ports,
+    })
 }
 
 fn joined(names: impl Iterator<Item = &'static str>) -> String {

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use embedded_svc::storage::RawStorage as _;
 
+use crate::backends::escl::fuzz as escl;
 use crate::disk::{Disk, DiskError, DiskErrorKind, DiskFile};
 use crate::keys::{KeyError, KeySlot, KeyStore, PublicKey};
 use crate::settings::{network, vendor};
@@ -16,7 +17,13 @@ use crate::storage::{SealedStorage, SealedStorageError};
 
 /// One line per decoder: none may panic, whatever it is given.
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("escl-capabilities", escl::capabilities),
+    ("escl-image", escl::image),
+    ("escl-location", escl::location),
+    ("escl-status", escl::status),
+    ("escl-xml", escl::xml),
     ("key-file", crate::backends::key_file::fuzz),
+    ("mdns", escl::mdns),
     ("sealed-storage", sealed_storage),
     ("settings-certificate", network::fuzz::certificate),
     ("settings-ipp", network::fuzz::ipp),

@@ -26,3 +26,5 @@ pub mod settings;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod storage;
+#[cfg(feature = "std")]
+pub mod web;

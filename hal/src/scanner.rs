@@ -137,6 +137,10 @@ pub enum AdfState {
     MultipickDetected,
     /// The cover is open.
     HatchOpen,
+    /// No problem is known; whether there is paper is not told.
+    Processing,
+    /// Another fault: the tray, or paper of a size that cannot be turned over.
+    Fault,
 }
 
 /// State of the scanner and its feeder (eSCL `ScannerStatus`).
@@ -201,6 +205,12 @@ pub enum ScannerErrorKind {
     Unsupported,
     /// The page ended before it was whole.
     Truncated,
+    /// The scanner broke the job off or lost it: an error inside, or a restart.
+    Interrupted,
+    /// The paper is too short or too long to be scanned on both sides.
+    DuplexSize,
+    /// The feeder's tray has a fault or holds too much.
+    FeederFault,
     /// The sink refused a byte: disk full, page too large, or job cancelled.
     SinkRefused,
     /// The job was cancelled at the device.
@@ -223,6 +233,10 @@ impl ScannerErrorKind {
                 | Self::CoverOpen
                 | Self::Busy
                 | Self::Truncated
+                | Self::Interrupted
+                | Self::DuplexSize
+                | Self::FeederFault
+                | Self::Cancelled
         )
     }
 }
@@ -281,4 +295,9 @@ pub trait Scanner: Send {
     /// # Errors
     /// When the scanner does not answer.
     fn cancel(&mut self) -> Result<(), ScannerError>;
+    /// After an error: whether the scanner doubts the last page that it gave as whole, so that a
+    /// person should look at it.
+    fn doubts_last_page(&self) -> bool {
+        false
+    }
 }

@@ -1,0 +1,122 @@
+//! Any network scanner that speaks eSCL (AirScan, Mopria), in the MFP or beside it.
+//!
+//! The device is the configured `url`, else the one that worked last, else the only one that
+//! answers mDNS (`_uscans._tcp`, `_uscan._tcp`). HTTP comes from the program by [`crate::web`]. TLS
+//! certificates of scanners are self-signed: the first one seen is remembered, or `fingerprint`
+//! names it.
+//!
+//! What is odd about which device stands in `quirks.rs`; what a page is decides `image.rs` by its
+//! bytes; when a document is complete decides `job.rs`, without sockets and clocks.
+
+mod capabilities;
+mod device;
+pub mod discovery;
+mod dns;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
+mod image;
+mod job;
+mod quirks;
+mod scanner;
+mod session;
+mod settings;
+mod status;
+mod url;
+mod xml;
+
+use self::device::{Finder, Wanted, identity_of, parse_fingerprint};
+use self::scanner::EsclScanner;
+pub use self::url::{DeviceUrl, DeviceUrlError};
+use super::{Backend, BackendOption, BackendOptions, Mfp, OpenBackendError};
+use crate::identity::{DeviceIdentity, IdentitySource};
+
+/// The line for [`super::BACKENDS`].
+pub(super) const BACKEND: Backend = Backend {
+    name: "escl",
+    doc: "any network scanner with eSCL (AirScan, Mopria), in this machine or beside it",
+    needs: Some("a scanner on the network"),
+    options: &[
+        option(
+            "fingerprint",
+            "SHA-256 of the scanner's certificate; default the one seen first",
+        ),
+        option(
+            "name",
+            "how the scanner's name or model begins, to choose among those that answer",
+        ),
+        option(
+            "serial",
+            "serial number or UUID of the scanner, no other is used; default any",
+        ),
+        option(
+            "url",
+            "http://HOST/eSCL or https://HOST/eSCL; default what answers on the network",
+        ),
+    ],
+    open,
+};
+
+const fn option(name: &'static str, doc: &'static str) -> BackendOption {
+    BackendOption { name, doc }
+}
+
+fn open(options: &BackendOptions) -> Result<Mfp, OpenBackendError> {
+    let failed = |cause: Box<dyn std::error::Error + Send + Sync>| OpenBackendError::Failed {
+        backend: BACKEND.name,
+        source: cause,
+    };
+    let ports = options
+        .ports
+        .clone()
+        .ok_or_else(|| failed("this program has no way to the network".into()))?;
+    let wanted = Wanted {
+        url: options.optional("url")?,
+        fingerprint: options.optional("fingerprint")?.map(|Sha256(it)| it),
+        serial: options.optional("serial")?,
+        name: options.optional("name")?,
+    };
+    let finder = Finder::new(ports, wanted);
+    let (identity, device) = match finder.remembered() {
+        Some(identity) => (identity, None),
+        // Who the device is must be known before anything else.
+        None => {
+            let mut device = finder.find().map_err(|error| failed(error.into()))?;
+            let known = device
+                .capabilities()
+                .map_err(|error| failed(error.into()))?;
+            (identity_of(known), Some(device))
+        }
+    };
+    if identity.serial.is_empty() {
+        return Err(failed(
+            "the scanner tells no serial number and no UUID".into(),
+        ));
+    }
+    Ok(Mfp {
+        scanner: Box::new(EsclScanner::new(finder, device)),
+        identity: Box::new(Identity(identity)),
+        // eSCL tells none.
+        settings: None,
+    })
+}
+
+/// A SHA-256 in the configuration.
+struct Sha256([u8; 32]);
+
+impl std::str::FromStr for Sha256 {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse_fingerprint(text)
+            .map(Self)
+            .ok_or("expected 64 hexadecimal digits, with or without colons")
+    }
+}
+
+struct Identity(DeviceIdentity);
+
+impl IdentitySource for Identity {
+    fn identity(&self) -> DeviceIdentity {
+        self.0.clone()
+    }
+}

@@ -1,0 +1,191 @@
+use std::net::Ipv4Addr;
+
+use proptest::prelude::*;
+
+use super::super::dns::tests::{labels, message};
+use super::*;
+use crate::backends::system::SystemClock;
+
+fn srv(host: &str, port: u16) -> Vec<u8> {
+    let mut body = vec![0, 0, 0, 0];
+    body.extend(port.to_be_bytes());
+    body.extend(labels(host));
+    body
+}
+
+fn txt(strings: &[&str]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for text in strings {
+        body.push(u8::try_from(text.len()).unwrap());
+        body.extend(text.as_bytes());
+    }
+    body
+}
+
+/// The answer of a device with both services.
+fn answer() -> Vec<u8> {
+    let text = [
+        "txtvers=1",
+        "RS=eSCL",
+        "ty=HP M426",
+        "note=Room 4",
+        "UUID=AB-1",
+    ];
+    message(&[
+        (
+            "_uscan|_tcp|local",
+            Type::Ptr,
+            labels("HP M426 [1.2]|_uscan|_tcp|local"),
+        ),
+        (
+            "_uscans|_tcp|local",
+            Type::Ptr,
+            labels("HP M426 [1.2]|_uscans|_tcp|local"),
+        ),
+        (
+            "HP M426 [1.2]|_uscan|_tcp|local",
+            Type::Srv,
+            srv("mfp|local", 80),
+        ),
+        (
+            "HP M426 [1.2]|_uscans|_tcp|local",
+            Type::Srv,
+            srv("MFP|local", 443),
+        ),
+        ("HP M426 [1.2]|_uscan|_tcp|local", Type::Txt, txt(&text)),
+        ("HP M426 [1.2]|_uscans|_tcp|local", Type::Txt, txt(&text)),
+        (
+            "mfp|local",
+            Type::Aaaa,
+            Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).octets().to_vec(),
+        ),
+        ("mfp|local", Type::A, vec![10, 0, 0, 9]),
+    ])
+}
+
+#[test]
+fn a_device_is_found_once_and_by_tls() {
+    let mut browser = Browser::default();
+    browser.handle(&answer());
+    browser.handle(&answer());
+    assert!(browser.is_complete());
+    let expected = Found {
+        name: "HP M426 [1.2]".to_owned(),
+        model: "HP M426".to_owned(),
+        place: "Room 4".to_owned(),
+        uuid: "ab-1".to_owned(),
+        url: "https://10.0.0.9/eSCL".parse().unwrap(),
+    };
+    assert_eq!(browser.found(), [expected]);
+}
+
+#[test]
+fn what_is_missing_is_asked_for() {
+    let mut browser = Browser::default();
+    let first = browser.question().len();
+    browser.handle(&message(&[(
+        "_uscan|_tcp|local",
+        Type::Ptr,
+        labels("A|_uscan|_tcp|local"),
+    )]));
+    assert!(!browser.is_complete() && browser.found().is_empty());
+    assert!(browser.question().len() > first);
+    browser.handle(&message(&[
+        ("A|_uscan|_tcp|local", Type::Srv, srv("a|local", 8080)),
+        ("a|local", Type::A, vec![10, 0, 0, 9]),
+    ]));
+    let found = browser.found();
+    assert_eq!(
+        found[0].url.to_string(),
+        "http://10.0.0.9:8080/eSCL",
+        "TXT may be missing"
+    );
+}
+
+#[test]
+fn services_that_nobody_asked_for_are_not_kept() {
+    let mut browser = Browser::default();
+    browser.handle(&message(&[
+        ("_ipp|_tcp|local", Type::Ptr, labels("A|_ipp|_tcp|local")),
+        ("_uscan|_tcp|local", Type::Ptr, labels("A|_ipp|_tcp|local")),
+        ("B|_uscan|_tcp|local", Type::Srv, srv("b|local", 80)),
+    ]));
+    assert!(browser.services.is_empty());
+    for number in 0..500 {
+        let name = format!("{number}|_uscan|_tcp|local");
+        let host = format!("{number}|local");
+        browser.handle(&message(&[
+            ("_uscan|_tcp|local", Type::Ptr, labels(&name)),
+            (&host, Type::A, vec![10, 0, 0, 9]),
+        ]));
+    }
+    assert_eq!(
+        (browser.services.len(), browser.hosts.len()),
+        (KEPT_MAX, KEPT_MAX)
+    );
+    assert!(browser.question().len() < 1400);
+}
+
+#[test]
+fn own_addresses_are_read_from_the_kernels_tables() {
+    let trie = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 10.0.0.0\n        /24 link UNICAST\n     \
+        |-- 10.0.0.7\n        /32 host LOCAL\n     |-- 127.0.0.1\n        /32 host LOCAL\nLocal:\n\
+             |-- 10.0.0.7\n        /32 host LOCAL\n     |-- 10.0.0.255\n        /32 link BROADCAST\n";
+    assert_eq!(local_addresses(trie), [Ipv4Addr::new(10, 0, 0, 7)]);
+    let six = "fe80000000000000000000000000aaaa 02 40 20 80     eth0\n\
+               00000000000000000000000000000001 01 80 10 80       lo\n";
+    assert_eq!(link_interfaces(six), [2]);
+}
+
+#[test]
+fn a_device_that_answers_the_second_question_is_found() {
+    let device = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = device.local_addr().unwrap();
+    let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let thread = std::thread::spawn(move || {
+        let mut buffer = [0; 1500];
+        device.recv_from(&mut buffer).unwrap();
+        let (_, from) = device.recv_from(&mut buffer).unwrap();
+        device.send_to(b"noise", from).unwrap();
+        device.send_to(&answer(), from).unwrap();
+    });
+    let clock = Running(std::sync::Mutex::new(0), SystemClock::new());
+    let clock: Arc<dyn Clock> = Arc::new(clock);
+    let found = browse(&clock, &|_| std::thread::yield_now(), vec![(ours, to)]).unwrap();
+    thread.join().unwrap();
+    assert_eq!(found.len(), 1);
+}
+
+/// A clock that runs with each look at it, a hundred times slower than the loop could be.
+struct Running(std::sync::Mutex<u64>, SystemClock);
+
+impl Clock for Running {
+    fn boot(&self) -> crate::clock::Instant {
+        let mut looks = self.0.lock().unwrap();
+        *looks += 1;
+        crate::clock::Instant::from_millis(*looks / 20)
+    }
+
+    fn wall(&self) -> crate::clock::UnixTime {
+        self.1.wall()
+    }
+}
+
+proptest! {
+    #[test]
+    fn damaged_answers_are_survived(
+        changes in proptest::collection::vec((0_usize..600, any::<u8>()), 0..6),
+    ) {
+        let mut bytes = answer();
+        for (at, value) in changes {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = value;
+            }
+        }
+        let mut browser = Browser::default();
+        browser.handle(&bytes);
+        let _found = browser.found();
+        let _question = browser.question();
+    }
+}

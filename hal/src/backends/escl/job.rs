@@ -1,0 +1,375 @@
+//! The life of one scan job on the device, without sockets and clocks.
+//!
+//! ```text
+//! Checking -> Creating -> Open --load--> Loading -> Looking -> Open ... -> Cleaning -> Over
+//!                 |                         ^  (no page) |
+//!                 +-> Finding               +------------+
+//! ```
+//!
+//! Call [`Job::start`], [`Job::load`] or [`Job::cancel`], then carry out what [`Job::step`] says
+//! and tell the outcome with [`Job::handle_answer`] or [`Job::handle_waited`], until it is
+//! [`Step::Done`].
+//!
+//! Three rules make a document complete or a person asked:
+//! - A page counts when its image is whole ([`super::image`]), never by the status code alone.
+//! - The end is believed when the scanner's status does not speak against it: the job is not
+//!   aborted, no load broke off before, nothing that was counted is missing, and a job that
+//!   vanished left no paper behind.
+//! - Status may lie (a jam that is cleared, counters that never agree): it can raise a doubt,
+//!   it can never take a whole page away.
+
+mod fault;
+mod load;
+mod start;
+
+use std::time::Duration;
+
+use super::image::Facts;
+use super::quirks::Quirks;
+use super::settings::Ticket;
+use super::status::{JobInfo, JobState, Status};
+use crate::scanner::{InputSource, ScannerErrorKind};
+
+pub(crate) use fault::Fault;
+
+/// The wait when a device says "later" and not when.
+const LATER: Duration = Duration::from_secs(1);
+/// Tries for a device that is busy, warms up, or answers a new job with 503.
+const BUSY_TRIES: u32 = 10;
+/// Tries for a page that is not ready; HP M28w needs many.
+const PAGE_TRIES: u32 = 30;
+/// How long a cancelled job may take to end.
+const CANCEL: Duration = Duration::from_secs(10);
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Ask the device.
+    Ask(Ask),
+    /// Let so much time pass.
+    Wait(Duration),
+    /// Done with what was called for.
+    Done(Result<Done, Fault>),
+}
+
+/// A request to the device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// `GET ScannerStatus`.
+    Status,
+    /// `POST ScanJobs` with this document.
+    Create(String),
+    /// `GET {job}/NextDocument`.
+    Next(String),
+    /// `DELETE {job}`.
+    Delete(String),
+}
+
+/// What was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// The device has the job.
+    Started,
+    /// A page is whole.
+    Page(Facts),
+    /// There are no more pages.
+    End,
+    /// The job is over.
+    Stopped,
+}
+
+/// What the device answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Its status.
+    Status(Status),
+    /// A job, at this path.
+    Created(String),
+    /// A whole page, and how long it took.
+    Page(Facts, Duration),
+    /// A page that is none: why, and whether bytes of it have left.
+    NoPage(String, bool),
+    /// The sink took no more.
+    Refused,
+    /// The page is larger than any may be.
+    TooLarge,
+    /// Another status code, and after how many seconds to ask again.
+    Code(u16, Option<u64>),
+    /// No answer: why.
+    Failed(String),
+}
+
+/// Where the job is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// Before the job: is the device ready?
+    Checking { tries: u32 },
+    /// Asking for the job.
+    Creating { tries: u32 },
+    /// The answer to that was lost, or was no: why?
+    Finding { code: u16, why: String },
+    /// Between pages.
+    Open,
+    /// Asking for a page.
+    Loading,
+    /// After a page or instead of one: what does the status say?
+    Looking(After),
+    /// Ending the job after what is the outcome.
+    Cleaning { tries: u32 },
+    /// Ending the job because somebody asked to.
+    Cancelling { waited: Duration },
+    /// Nothing to do.
+    Over,
+}
+
+/// Why the status is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum After {
+    Page(Facts),
+    Code(u16),
+    /// No whole page came: why, and whether bytes of it have left.
+    NoPage(String, bool),
+}
+
+/// What the device counted, as far as it can be believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counted {
+    /// Whether it has always agreed with what was received.
+    agreed: bool,
+    disagreed: bool,
+    /// Images scanned, as told last.
+    completed: u32,
+    /// Images scanned and not fetched, as told last.
+    to_transfer: u32,
+}
+
+/// One scan job.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    tickets: Vec<Ticket>,
+    quirks: Quirks,
+    /// A fault of the feeder that a person has been told of already: it may be an old one.
+    told: Option<ScannerErrorKind>,
+    state: State,
+    wait: Option<Duration>,
+    path: String,
+    /// Paths of jobs that were there before.
+    before: Vec<String>,
+    /// Whole pages.
+    received: u32,
+    /// Tries since the last whole page.
+    tries: u32,
+    /// Whether the device has listed the job.
+    listed: bool,
+    counted: Counted,
+    /// Whether a load has failed since the last whole page.
+    broken: bool,
+    /// Whether the device has given the last page up after all.
+    doubtful: bool,
+    /// Whether the status could be read in this job.
+    status_works: bool,
+    last_load: Duration,
+    /// What was reached last.
+    outcome: Result<Done, Fault>,
+}
+
+impl Job {
+    /// A job that asks for the ticket. `told` is the fault that a person was told of last.
+    pub(crate) fn new(ticket: Ticket, quirks: Quirks, told: Option<ScannerErrorKind>) -> Self {
+        let gray = ticket.in_gray();
+        Self {
+            tickets: gray.into_iter().chain([ticket]).collect(),
+            quirks,
+            told,
+            state: State::Over,
+            wait: None,
+            path: String::new(),
+            before: Vec::new(),
+            received: 0,
+            tries: 0,
+            listed: false,
+            counted: Counted::default(),
+            broken: false,
+            doubtful: false,
+            status_works: false,
+            last_load: Duration::ZERO,
+            outcome: Ok(Done::Stopped),
+        }
+    }
+
+    /// Begins.
+    pub(crate) fn start(&mut self) {
+        self.state = State::Checking { tries: 0 };
+    }
+
+    /// Goes for the next page.
+    pub(crate) fn load(&mut self) {
+        if self.state != State::Open {
+            return;
+        }
+        self.tries = 0;
+        if self.glass() && self.received > 0 {
+            return self.clean(Ok(Done::End));
+        }
+        self.state = State::Loading;
+        if self.quirks.early_404 {
+            let half = self.last_load / 2;
+            self.wait = Some(if half.is_zero() {
+                LATER
+            } else {
+                half.min(LATER)
+            });
+        }
+        if self.received == 0 && self.quirks.first_page_after_ms > 0 {
+            self.wait = Some(Duration::from_millis(
+                self.quirks.first_page_after_ms.into(),
+            ));
+        }
+    }
+
+    /// Ends the job.
+    pub(crate) fn cancel(&mut self) {
+        self.wait = None;
+        self.outcome = Ok(Done::Stopped);
+        if self.state == State::Over || self.path.is_empty() {
+            self.state = State::Over;
+        } else {
+            self.state = State::Cancelling {
+                waited: Duration::ZERO,
+            };
+        }
+    }
+
+    /// Whether the device has, or may have, the job.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
+    /// Whole pages so far.
+    pub(crate) const fn received(&self) -> u32 {
+        self.received
+    }
+
+    /// What is scanned: the wish, clamped, or in gray when the device takes no black and white.
+    pub(crate) fn ticket(&self) -> Option<&Ticket> {
+        self.tickets.last()
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub(crate) fn step(&self) -> Step {
+        if let Some(wait) = self.wait {
+            return Step::Wait(wait);
+        }
+        match &self.state {
+            State::Checking { .. } | State::Finding { .. } | State::Looking(_) => {
+                Step::Ask(Ask::Status)
+            }
+            State::Creating { .. } => {
+                let ticket = self.tickets.last().map(Ticket::to_xml);
+                Step::Ask(Ask::Create(ticket.unwrap_or_default()))
+            }
+            State::Loading => Step::Ask(Ask::Next(self.path.clone())),
+            State::Cleaning { .. } => Step::Ask(Ask::Delete(self.path.clone())),
+            State::Cancelling { waited } if waited.is_zero() => {
+                Step::Ask(Ask::Delete(self.path.clone()))
+            }
+            State::Cancelling { .. } => Step::Ask(Ask::Status),
+            State::Open | State::Over => Step::Done(self.outcome.clone()),
+        }
+    }
+
+    /// Time has passed as asked for.
+    pub(crate) fn handle_waited(&mut self) {
+        self.wait = None;
+    }
+
+    /// What the device answered.
+    pub(crate) fn handle_answer(&mut self, answer: Answer) {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Checking { tries } => self.checked(tries, answer),
+            State::Creating { tries } => self.created(tries, answer),
+            State::Finding { code, why } => self.found(code, why, answer),
+            State::Loading => self.loaded(answer),
+            State::Looking(after) => self.looked(after, answer),
+            State::Cleaning { tries } => self.cleaned(tries, &answer),
+            State::Cancelling { waited } => self.cancelled(waited, &answer),
+            state @ (State::Open | State::Over) => {
+                log::warn!("escl: an answer that nobody asked for");
+                self.state = state;
+            }
+        }
+    }
+}
+
+impl Job {
+    /// Ends the job on the device; then `outcome` is told.
+    fn clean(&mut self, outcome: Result<Done, Fault>) {
+        let ended_by_itself = outcome == Ok(Done::End);
+        self.outcome = outcome;
+        self.state = if self.path.is_empty() || (ended_by_itself && self.quirks.slow_delete) {
+            State::Over
+        } else {
+            State::Cleaning { tries: 0 }
+        };
+    }
+
+    fn cleaned(&mut self, tries: u32, answer: &Answer) {
+        // 404 and 410: it is gone already. What cannot be ended ends by itself.
+        if matches!(answer, Answer::Code(503, _)) && tries < 3 {
+            self.wait = Some(LATER);
+            self.state = State::Cleaning { tries: tries + 1 };
+        }
+    }
+
+    fn cancelled(&mut self, waited: Duration, answer: &Answer) {
+        let ended = match answer {
+            Answer::Status(status) => {
+                let job = self.find(status);
+                job.and_then(|job| job.state)
+                    .is_none_or(|state| !matches!(state, JobState::Pending | JobState::Processing))
+            }
+            _ => false,
+        };
+        if !ended && waited < CANCEL {
+            self.wait = Some(LATER);
+            let waited = waited + LATER;
+            self.state = State::Cancelling { waited };
+        }
+    }
+
+    /// Our job among those of the device: by its path, else by the end of it, for some devices
+    /// change what stands before (HP Smart Tank 570).
+    fn find<'a>(&self, status: &'a Status) -> Option<&'a JobInfo> {
+        let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
+        let mut jobs = status.jobs.iter();
+        let by_path = jobs.clone().find(|job| job.path == self.path);
+        by_path.or_else(|| {
+            jobs.find(|job| !job.path.is_empty() && last(&job.path) == last(&self.path))
+        })
+    }
+
+    fn glass(&self) -> bool {
+        let source = self.ticket().map(|ticket| ticket.settings.source);
+        source == Some(InputSource::Platen)
+    }
+
+    /// Asks again after a while, unless that was done too often.
+    fn again(&mut self, most: u32, state: State) -> bool {
+        self.tries += 1;
+        if self.tries > most {
+            return false;
+        }
+        self.wait = Some(LATER);
+        self.state = state;
+        true
+    }
+}
+
+/// As long as the device asks for, within reason.
+fn later(retry_after: Option<u64>) -> Duration {
+    retry_after.map_or(LATER, |seconds| Duration::from_secs(seconds.clamp(1, 30)))
+}
+
+#[cfg(test)]
+mod tests;

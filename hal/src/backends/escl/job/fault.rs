@@ -1,0 +1,92 @@
+//! What stopped a job, in the words of the scanner's trait.
+
+use super::super::status::{AdfState, JobInfo, JobState, Status};
+use super::Job;
+use crate::scanner::ScannerErrorKind;
+
+/// What stopped a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// Its class.
+    pub(crate) kind: ScannerErrorKind,
+    /// What happened, for people; lower case, no full stop.
+    pub(crate) message: String,
+    /// Whether the last whole page should be looked at.
+    pub(crate) doubts_last_page: bool,
+}
+
+impl Fault {
+    pub(super) fn new(kind: ScannerErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            doubts_last_page: false,
+        }
+    }
+}
+
+/// The fault that the feeder tells, if it is one that stops paper.
+pub(super) fn of_feeder(adf: &AdfState) -> Option<Fault> {
+    use ScannerErrorKind as Kind;
+    let (kind, message) = match adf {
+        AdfState::Jam => (Kind::PaperJam, "paper is stuck"),
+        AdfState::Mispick => (Kind::PaperJam, "a sheet was not taken in"),
+        AdfState::Multipick => (Kind::DoubleFeed, "two sheets went in at once"),
+        AdfState::HatchOpen => (Kind::CoverOpen, "the feeder's cover is open"),
+        AdfState::DuplexSize => (
+            Kind::DuplexSize,
+            "the paper is too short or too long for both sides",
+        ),
+        AdfState::Tray => (
+            Kind::FeederFault,
+            "the feeder's tray has a fault or holds too much",
+        ),
+        AdfState::Processing | AdfState::Loaded | AdfState::Empty | AdfState::Other(_) => {
+            return None;
+        }
+    };
+    Some(Fault::new(kind, message))
+}
+
+impl Job {
+    /// The fault that the status tells of this job, if it tells one.
+    pub(super) fn told_fault(&self, status: &Status, job: Option<&JobInfo>) -> Option<Fault> {
+        let ended = job.and_then(|job| job.state);
+        if ended == Some(JobState::Canceled) {
+            let fault = Fault::new(
+                ScannerErrorKind::Cancelled,
+                "the job was ended at the device",
+            );
+            return Some(self.with_counts(fault));
+        }
+        let feeder = status.adf.as_ref().filter(|_| !self.glass());
+        // Of a job that was completed the feeder's state says nothing any more.
+        let of_feeder = feeder
+            .and_then(of_feeder)
+            .filter(|_| ended != Some(JobState::Completed));
+        let fault = of_feeder.or_else(|| {
+            let reasons = job.filter(|_| ended == Some(JobState::Aborted))?;
+            let message = match reasons.reasons.as_str() {
+                "" => "the scanner gave the job up".to_owned(),
+                reasons => format!("the scanner gave the job up ({reasons})"),
+            };
+            Some(Fault::new(ScannerErrorKind::Interrupted, message))
+        });
+        fault.map(|fault| self.with_counts(fault))
+    }
+
+    /// What the counters add: a page that was scanned and is lost, or one too many here.
+    pub(super) fn with_counts(&self, mut fault: Fault) -> Fault {
+        fault.doubts_last_page |= self.doubtful && self.received > 0;
+        if self.counted.is_believed() {
+            if self.counted.completed > self.received {
+                let lost = self.counted.completed - self.received;
+                fault.message =
+                    format!("{}; {lost} went through and did not arrive", fault.message);
+            } else if self.counted.completed < self.received {
+                fault.doubts_last_page = true;
+            }
+        }
+        fault
+    }
+}

@@ -1,0 +1,314 @@
+//! Carries out a job's requests on one connection, as devices are used to. A new job goes over a
+//! connection of its own: the port may send a small request again on one that turns out to be dead.
+
+use std::time::Duration;
+
+use super::capabilities::Capabilities;
+use super::image::Look;
+use super::job::{Answer, Ask};
+use super::quirks::Quirks;
+use super::status::{Status, path_of};
+use super::url::DeviceUrl;
+use super::xml::DOCUMENT_BYTES_MAX;
+use crate::scanner::{PageSink, SinkRefused};
+use crate::web::{Exchange, Method, Patience, Pin, Ports, WebError, WebErrorKind};
+
+/// The largest page: with its seal it is what the cloud's runner takes (256 MiB).
+pub(crate) const PAGE_BYTES_MAX: u64 = 255 * 1024 * 1024;
+/// Bytes taken and given at once.
+const PIECE_BYTES: usize = 32 * 1024;
+
+/// For anything but a page.
+const SHORT: Patience = Patience {
+    connect: Duration::from_secs(5),
+    stall: Duration::from_secs(15),
+    total: Duration::from_secs(20),
+};
+/// For a page: a flatbed at 600 dpi is slow to begin.
+const LONG: Patience = Patience {
+    connect: Duration::from_secs(5),
+    stall: Duration::from_secs(120),
+    total: Duration::from_secs(1800),
+};
+
+/// A device and how to talk to it.
+pub(crate) struct Session {
+    ports: Ports,
+    url: DeviceUrl,
+    pin: Pin,
+    pub(crate) quirks: Quirks,
+    /// The `Server` header of the last answer.
+    pub(crate) server: String,
+    /// The connection, while it is at rest.
+    kept: Option<Box<dyn Exchange>>,
+}
+
+impl Session {
+    pub(crate) fn new(ports: Ports, url: DeviceUrl, pin: Pin) -> Self {
+        Self {
+            ports,
+            url,
+            pin,
+            quirks: Quirks::default(),
+            server: String::new(),
+            kept: None,
+        }
+    }
+
+    /// Where the device is; changes when it sends us to TLS.
+    pub(crate) const fn url(&self) -> &DeviceUrl {
+        &self.url
+    }
+
+    /// Its certificate, once one was seen.
+    pub(crate) fn fingerprint(&self) -> Option<[u8; 32]> {
+        self.pin.get().copied()
+    }
+
+    /// Asks what the device can do.
+    pub(crate) fn capabilities(&mut self) -> Result<Capabilities, WebError> {
+        let path = self.url.path("ScannerCapabilities");
+        let mut tries = 0;
+        loop {
+            let mut exchange = self.ask(Method::Get, &path, &[], SHORT)?;
+            match exchange.code() {
+                200 => {
+                    let body = read_all(&mut *exchange)?;
+                    self.kept = Some(exchange);
+                    return Capabilities::parse(&body).map_err(|error| protocol(error.to_string()));
+                }
+                503 if tries < 3 => (self.ports.sleep)(Duration::from_secs(1)),
+                401 | 403 => return Err(protocol("it asks for a password to scan".to_owned())),
+                404 => return Err(protocol(NO_ESCL.to_owned())),
+                code => return Err(protocol(format!("its capabilities answer HTTP {code}"))),
+            }
+            tries += 1;
+        }
+    }
+
+    /// Asks what the device is doing.
+    pub(crate) fn status(&mut self) -> Result<Status, WebError> {
+        match self.try_out(&Ask::Status, &mut NoSink)? {
+            Answer::Status(status) => Ok(status),
+            Answer::Code(404, _) => Err(protocol(NO_ESCL.to_owned())),
+            Answer::Code(code, _) => Err(protocol(format!("its status answers HTTP {code}"))),
+            _ => Err(protocol("its status cannot be read".to_owned())),
+        }
+    }
+
+    /// Carries out a job's request; a page goes into `sink`.
+    pub(crate) fn carry_out(&mut self, ask: &Ask, sink: &mut dyn PageSink) -> Answer {
+        self.try_out(ask, sink)
+            .unwrap_or_else(|error| Answer::Failed(error.message))
+    }
+
+    fn try_out(&mut self, ask: &Ask, sink: &mut dyn PageSink) -> Result<Answer, WebError> {
+        match ask {
+            Ask::Status => {
+                let path = self.url.path("ScannerStatus");
+                let mut exchange = self.ask(Method::Get, &path, &[], SHORT)?;
+                if exchange.code() != 200 {
+                    return Ok(self.code(exchange));
+                }
+                let body = read_all(&mut *exchange)?;
+                self.kept = Some(exchange);
+                Ok(match Status::parse(&body) {
+                    Ok(status) => Answer::Status(status),
+                    Err(error) => Answer::NoPage(error.to_string(), false),
+                })
+            }
+            Ask::Create(ticket) => {
+                let path = self.url.path("ScanJobs");
+                let exchange = self.ask(Method::Post, &path, ticket.as_bytes(), SHORT)?;
+                let location = exchange.field("Location").map(|it| self.url.job_path(it));
+                Ok(match (exchange.code(), location) {
+                    (200..=202, Some(Some(path))) => Answer::Created(path),
+                    (200..=202, _) => Answer::NoPage("its answer names no job".to_owned(), false),
+                    _ => self.code(exchange),
+                })
+            }
+            Ask::Next(job) => {
+                let start = self.ports.clock.boot();
+                let path = format!("{job}/NextDocument");
+                let mut exchange = self.ask(Method::Get, &path, &[], LONG)?;
+                if exchange.code() != 200 {
+                    return Ok(self.code(exchange));
+                }
+                Ok(match page(&mut *exchange, sink) {
+                    Answer::Page(facts, _) => {
+                        self.kept = Some(exchange);
+                        Answer::Page(facts, self.ports.clock.boot().since(start))
+                    }
+                    answer => answer,
+                })
+            }
+            Ask::Delete(job) => {
+                let exchange = self.ask(Method::Delete, job, &[], SHORT)?;
+                Ok(self.code(exchange))
+            }
+        }
+    }
+
+    /// One request; followed once from plain HTTP to TLS on the same host.
+    fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: &[u8],
+        patience: Patience,
+    ) -> Result<Box<dyn Exchange>, WebError> {
+        let exchange = self.ask_once(method, path, body, patience)?;
+        let moved = matches!(exchange.code(), 301 | 302 | 307 | 308);
+        let secure = exchange
+            .field("Location")
+            .filter(|_| moved)
+            .and_then(|location| self.url.with_tls(location));
+        match secure {
+            Some(url) => {
+                log::info!("escl: {} leads to {url}", self.url);
+                self.url = url;
+                self.ask_once(method, path, body, patience)
+            }
+            None => Ok(exchange),
+        }
+    }
+
+    fn ask_once(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: &[u8],
+        patience: Patience,
+    ) -> Result<Box<dyn Exchange>, WebError> {
+        let kept = self.kept.take().filter(|_| method != Method::Post);
+        let mut exchange = match kept {
+            Some(kept) => kept,
+            None => {
+                let connector = &self.ports.connector;
+                connector.connect(self.url.origin(), &self.pin, patience)?
+            }
+        };
+        exchange.set_patience(patience);
+        let host = self.url.host_with_port();
+        let mut headers = vec![("Accept", "*/*"), ("User-Agent", "scantrip")];
+        if self.quirks.localhost {
+            headers.push(("Host", "localhost"));
+        } else if self.quirks.host_with_port {
+            headers.push(("Host", &host));
+        }
+        if !body.is_empty() {
+            headers.push(("Content-Type", "text/xml"));
+        }
+        exchange.ask(method, path, &headers, body)?;
+        if let Some(server) = exchange.field("Server")
+            && server != self.server
+        {
+            self.server = server.chars().take(200).collect();
+        }
+        Ok(exchange)
+    }
+}
+
+/// Of requests without a page.
+pub(super) struct NoSink;
+
+impl PageSink for NoSink {
+    fn write(&mut self, _bytes: &[u8]) -> Result<(), SinkRefused> {
+        Err(SinkRefused)
+    }
+}
+
+impl Session {
+    /// An answer of which only the head matters.
+    fn code(&mut self, exchange: Box<dyn Exchange>) -> Answer {
+        let after = exchange.field("Retry-After");
+        let after = after.and_then(|it| it.trim().parse().ok());
+        let code = exchange.code();
+        self.kept = Some(exchange);
+        Answer::Code(code, after)
+    }
+}
+
+const NO_ESCL: &str = "no eSCL there; turn AirPrint or eSCL scanning on at its panel";
+
+fn protocol(message: String) -> WebError {
+    WebError {
+        kind: WebErrorKind::Protocol,
+        message,
+    }
+}
+
+fn read_all(exchange: &mut dyn Exchange) -> Result<Vec<u8>, WebError> {
+    let mut body = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let count = exchange.take(&mut buffer)?;
+        if count == 0 {
+            return Ok(body);
+        }
+        if body.len() + count > DOCUMENT_BYTES_MAX {
+            return Err(protocol("a document of more than 1 MiB".to_owned()));
+        }
+        body.extend_from_slice(buffer.get(..count).unwrap_or_default());
+    }
+}
+
+/// Hands a page on as it comes, looking at it.
+fn page(exchange: &mut dyn Exchange, sink: &mut dyn PageSink) -> Answer {
+    let length = exchange.field("Content-Length");
+    let length: Option<u64> = length.and_then(|it| it.trim().parse().ok());
+    if length.is_some_and(|length| length > PAGE_BYTES_MAX) {
+        return Answer::TooLarge;
+    }
+    let mut look = Look::default();
+    let mut buffer = vec![0; PIECE_BYTES];
+    let (mut held, mut passed, mut total) = (Vec::new(), false, 0_u64);
+    loop {
+        let count = match exchange.take(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) => return Answer::NoPage(error.message, passed),
+        };
+        let bytes = buffer.get(..count).unwrap_or_default();
+        total = total.saturating_add(count as u64);
+        if total > PAGE_BYTES_MAX {
+            return Answer::TooLarge;
+        }
+        if let Err(error) = look.see(bytes) {
+            return Answer::NoPage(error.to_string(), passed);
+        }
+        if !look.is_known() {
+            held.extend_from_slice(bytes);
+            continue;
+        }
+        let held = std::mem::take(&mut held);
+        for piece in [held.as_slice(), bytes] {
+            if !piece.is_empty() && sink.write(piece).is_err() {
+                return Answer::Refused;
+            }
+        }
+        passed = true;
+    }
+    match look.finish() {
+        Ok(facts) => Answer::Page(facts, Duration::ZERO),
+        Err(error) => Answer::NoPage(error.to_string(), passed),
+    }
+}
+
+/// The path of a job from its `Location`, below `root`; none when it has no place to be.
+pub(super) fn job_path(location: &str, root: &str) -> Option<String> {
+    let told = path_of(location);
+    let told = told.split(['?', '#']).next().unwrap_or_default();
+    let path = if let Some(rest) = told.strip_prefix("//") {
+        // A host without a scheme.
+        format!("/{}", rest.split_once('/')?.1)
+    } else if told.starts_with('/') {
+        told.to_owned()
+    } else if let Some(at) = told.find("ScanJobs/") {
+        format!("{root}/{}", told.get(at..)?)
+    } else {
+        format!("{root}/ScanJobs/{told}")
+    };
+    let sound = path.len() < 1024 && path.bytes().all(|byte| byte.is_ascii_graphic());
+    (sound && !told.is_empty() && path.len() > 1).then_some(path)
+}

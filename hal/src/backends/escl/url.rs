@@ -1,0 +1,216 @@
+//! Where a device is: `http://HOST[:PORT]/eSCL`.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+use super::session;
+
+/// The root that nearly every device has.
+const USUAL_ROOT: &str = "/eSCL";
+
+/// Origin and root of a device's eSCL service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DeviceUrl {
+    tls: bool,
+    /// Name or address; an IPv6 address in brackets.
+    host: String,
+    port: u16,
+    origin: String,
+    /// Begins with a slash and ends without.
+    root: String,
+}
+
+/// Text that is no [`DeviceUrl`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a scanner's address; write http://HOST/eSCL or https://HOST/eSCL")]
+pub struct DeviceUrlError;
+
+impl DeviceUrl {
+    /// From its parts; `root` as in DNS-SD, with or without slashes.
+    pub(crate) fn new(tls: bool, host: &str, port: u16, root: &str) -> Option<Self> {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        let host = if bare.parse::<Ipv6Addr>().is_ok() {
+            format!("[{bare}]")
+        } else if !bare.is_empty() && bare.bytes().all(is_name) {
+            bare.to_ascii_lowercase()
+        } else {
+            return None;
+        };
+        let root = root.trim_matches('/');
+        let root = match root {
+            "" => USUAL_ROOT.to_owned(),
+            root => format!("/{root}"),
+        };
+        let sound = root.len() < 256
+            && root
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
+        let (scheme, usual) = if tls { ("https", 443) } else { ("http", 80) };
+        let origin = match port {
+            port if port == usual => format!("{scheme}://{host}"),
+            port => format!("{scheme}://{host}:{port}"),
+        };
+        (sound && port != 0).then_some(Self {
+            tls,
+            host,
+            port,
+            origin,
+            root,
+        })
+    }
+
+    /// Scheme, host and port.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Name or address; an IPv6 address in brackets.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// As for a `Host` header that must have the port.
+    pub(crate) fn host_with_port(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// The path of a resource.
+    pub(crate) fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.root)
+    }
+
+    /// The path of a job from its `Location`: only the path counts, hosts in there are often wrong.
+    pub(crate) fn job_path(&self, location: &str) -> Option<String> {
+        session::job_path(location, &self.root)
+    }
+
+    /// Where a redirect to TLS leads, if it is one on the same host.
+    pub(crate) fn with_tls(&self, location: &str) -> Option<Self> {
+        if self.tls || !location.starts_with("https://") {
+            return None;
+        }
+        let to: Self = location.parse().ok()?;
+        let same = to.host == self.host;
+        same.then(|| Self::new(true, &self.host, to.port, &self.root))?
+    }
+}
+
+impl FromStr for DeviceUrl {
+    type Err = DeviceUrlError;
+
+    /// Reads a URL; without a scheme it is plain HTTP, without a path the usual one.
+    fn from_str(text: &str) -> Result<Self, DeviceUrlError> {
+        let text = text.trim();
+        let (tls, rest) = match text.split_once("://") {
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) => (true, rest),
+            Some(_) => return Err(DeviceUrlError),
+            None => (false, text),
+        };
+        let (authority, root) = match rest.find('/') {
+            Some(at) => rest.split_at_checked(at).ok_or(DeviceUrlError)?,
+            None => (rest, ""),
+        };
+        let usual = if tls { 443 } else { 80 };
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !authority.ends_with(']') => {
+                (host, port.parse().map_err(|_no_port| DeviceUrlError)?)
+            }
+            _ => (authority, usual),
+        };
+        Self::new(tls, host, port, root).ok_or(DeviceUrlError)
+    }
+}
+
+impl fmt::Display for DeviceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.origin, self.root)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn url(text: &str) -> DeviceUrl {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_people_write_is_read() {
+        for (text, plain) in [
+            ("http://10.0.0.1/eSCL/", "http://10.0.0.1/eSCL"),
+            ("10.0.0.1", "http://10.0.0.1/eSCL"),
+            ("https://MFP.local:8443", "https://mfp.local:8443/eSCL"),
+            ("https://[fe80::1]:9/scan/x", "https://[fe80::1]:9/scan/x"),
+            ("http://[::1]", "http://[::1]/eSCL"),
+        ] {
+            assert_eq!(url(text).to_string(), plain);
+        }
+        for text in [
+            "",
+            "ftp://a",
+            "http://",
+            "http://a b",
+            "http://a:0",
+            "http://a:x",
+            "a/?",
+        ] {
+            assert!(text.parse::<DeviceUrl>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_path_of_a_location_counts() {
+        let base = url("http://10.0.0.1/eSCL");
+        for (location, path) in [
+            (
+                "http://wrong.example/eSCL/ScanJobs/7",
+                Some("/eSCL/ScanJobs/7"),
+            ),
+            (
+                "/eSCL/ScanJobs/urn:uuid:4509/",
+                Some("/eSCL/ScanJobs/urn:uuid:4509"),
+            ),
+            ("http://[fe80::1/eSCL/ScanJobs/7", Some("/eSCL/ScanJobs/7")),
+            ("ScanJobs/7", Some("/eSCL/ScanJobs/7")),
+            ("./ScanJobs/7", Some("/eSCL/ScanJobs/7")),
+            ("urn:uuid:4509", Some("/eSCL/ScanJobs/urn:uuid:4509")),
+            ("7", Some("/eSCL/ScanJobs/7")),
+            ("//host/eSCL/ScanJobs/7", Some("/eSCL/ScanJobs/7")),
+            ("http://host", None),
+            ("", None),
+            ("/eSCL/Scan Jobs/7", None),
+        ] {
+            assert_eq!(base.job_path(location).as_deref(), path, "{location}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_leads_to_tls_on_the_same_host_only() {
+        let base = url("http://10.0.0.1:8080/eSCL");
+        let to = base
+            .with_tls("https://10.0.0.1/eSCL/ScannerStatus")
+            .unwrap();
+        assert_eq!(to.to_string(), "https://10.0.0.1/eSCL");
+        assert_eq!(base.with_tls("https://10.0.0.2/eSCL"), None);
+        assert_eq!(base.with_tls("http://10.0.0.1/eSCL"), None);
+        assert_eq!(to.with_tls("https://10.0.0.1:9/eSCL"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_reads_the_same_again(text in "(https?://)?[a-z0-9.:\\[\\]/@?# -]{0,24}") {
+            if let Ok(url) = text.parse::<DeviceUrl>() {
+                prop_assert_eq!(url.to_string().parse(), Ok(url.clone()));
+                if let Some(path) = url.job_path(&text) {
+                    prop_assert!(path.starts_with('/') && path.len() > 1);
+                }
+            }
+        }
+    }
+}
