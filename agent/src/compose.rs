@@ -5,14 +5,19 @@ use std::time::Duration;
 
 use scantrip_cloud_client::tls::TlsVersions;
 use scantrip_config::{Config, ServerTrust, SettingsSource, TlsVersions as ConfiguredVersions};
-use scantrip_hal::backends;
+use scantrip_hal::backends::{self, Mfp, OpenBackendError};
 use scantrip_hal::backends::folder_disk::FolderDisk;
 use scantrip_hal::backends::key_file::KeyFile;
 use scantrip_hal::backends::system::{SystemClock, SystemEntropy};
 use scantrip_hal::settings::network::NetworkOptions;
 use scantrip_hal::settings::sources::{Sources, SourcesOptions, VendorOptions};
+use scantrip_hal::clock::Clock;
+use scantrip_hal::disk::Disk;
+use scantrip_hal::keys::KeyStore;
+use scantrip_hal::web::Ports;
 
 use crate::drivers::network::NetworkSettings;
+use crate::drivers::web;
 use crate::engine::session;
 use crate::runtime::{Parts, StartError};
 use crate::spool::SpoolLimits;
@@ -36,14 +41,17 @@ pub fn parts(config: &Config) -> Result<Parts, StartError> {
     let keys = &config.paths.keys;
     let key_file = KeyFile::open(&keys.join(KEY_FILE), Box::new(SystemEntropy::new()))
         .map_err(|error| folder(keys, error.into()))?;
-    let mut mfp = backends::open(&config.device.backend, config.device.options.clone())?;
+    let (disk, keys): (Arc<dyn Disk>, Arc<dyn KeyStore>) = (Arc::new(disk), Arc::new(key_file));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let memory = (Arc::clone(&disk), Arc::clone(&keys));
+    let mut mfp = mfp(config, web::ports(Arc::clone(&clock), Some(memory)))?;
     if mfp.settings.is_none() {
         mfp.settings = Some(Box::new(Sources::open(sources(config))?));
     }
     let parts = Parts {
-        disk: Arc::new(disk),
-        keys: Arc::new(key_file),
-        clock: Arc::new(SystemClock::new()),
+        disk,
+        keys,
+        clock,
         entropy: Box::new(SystemEntropy::new()),
         mfp,
         network: network(config),
@@ -101,6 +109,27 @@ fn host_of(url: &str) -> Option<&str> {
         Some(v6) => v6.split(']').next(),
         None => host.split(':').next(),
     }
+}
+
+/// What is remembered of the device, to be read only: the agent's state where it is there already.
+#[must_use]
+pub fn memory(config: &Config) -> Option<(Arc<dyn Disk>, Arc<dyn KeyStore>)> {
+    let key_file = config.paths.keys.join(KEY_FILE);
+    if !config.paths.state.is_dir() || !key_file.is_file() {
+        return None;
+    }
+    let disk = FolderDisk::open(&config.paths.state, None).ok()?;
+    let keys = KeyFile::open(&key_file, Box::new(SystemEntropy::new())).ok()?;
+    Some((Arc::new(disk), Arc::new(keys)))
+}
+
+/// The MFP that the configuration names, reached through `ports`.
+///
+/// # Errors
+/// As [`backends::open_with`].
+pub fn mfp(config: &Config, ports: Ports) -> Result<Mfp, OpenBackendError> {
+    let options = config.device.options.clone();
+    backends::open_with(&config.device.backend, options, Some(ports))
 }
 
 fn network(config: &Config) -> NetworkSettings {

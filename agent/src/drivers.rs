@@ -12,6 +12,7 @@ pub mod page;
 pub mod posture;
 pub mod scanner;
 pub mod time;
+pub mod web;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

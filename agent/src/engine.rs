@@ -454,14 +454,14 @@ impl Engine {
             }
             Scanned::Begun(result) => capture.handle_begun(result),
             Scanned::Fed(fed) => {
-                let fault = matches!(fed, Fed::Fault(..));
+                let fault = matches!(fed, Fed::Fault { .. });
                 capture.handle_fed(fed, &world);
                 if fault {
                     self.report.handle_change(now);
                 }
             }
             Scanned::Halted(paper_left) => capture.handle_halted(paper_left, &world),
-            Scanned::Voided(result) => capture.handle_voided(result),
+            Scanned::Voided(result) => capture.handle_voided(result, &world),
             Scanned::Sealed(result) => capture.handle_sealed(result),
             Scanned::Closed => capture.handle_closed(),
         }

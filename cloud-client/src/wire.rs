@@ -229,6 +229,10 @@ pub struct ManifestPage {
     /// Whether the scanner reported a fault on this page (double feed) and a person kept it.
     #[serde(default)]
     pub doubtful: bool,
+    /// Whether the image tells its height only at its end (JPEG with DNL); the runner writes it
+    /// into the header, the device never changes a byte.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late_height: bool,
 }
 
 /// A time told by the device, and how far to trust it.

@@ -249,9 +249,14 @@ impl ScannerDriver {
             Ok(None) => return Fed::End,
             Err(fault) => fault,
         };
+        let doubts_last = self.scanner.doubts_last_page();
         self.cancel();
         match fault {
-            FeedError::Scanner(kind, message) => Fed::Fault(kind, message),
+            FeedError::Scanner(kind, message) => Fed::Fault {
+                kind,
+                message,
+                doubts_last,
+            },
             FeedError::Page(PageError::Spool(error)) => {
                 let full = error.is_full();
                 let reason = chain(&error);

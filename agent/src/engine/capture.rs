@@ -31,7 +31,7 @@ use job::{About, Job, no_key, offer};
 pub use action::{Action, Draft, Fed, NewJob, Page, Recipient, Scan, World};
 pub use gate::reason as unmet_reason;
 pub use manifest::ManifestPlan;
-pub use rules::fault as fault_message;
+pub use rules::{color_name, fault as fault_message};
 
 /// What the scanner's lane is at.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ enum Lane {
         job: JobId,
         token: Token,
         index: usize,
+        /// Whether more is scanned after it.
+        more: bool,
     },
     Sealing {
         job: JobId,
@@ -192,6 +194,7 @@ impl Machine {
         let object = last_object.saturating_add(1);
         if let Some(open) = self.jobs.get_mut(&job) {
             open.next_object = object;
+            open.fed = 0;
         }
         self.lane = Lane::Feeding { job, stop: None };
         self.scan(Scan::NextPage { object });
@@ -206,13 +209,23 @@ impl Machine {
         match fed {
             Fed::Page(page, bytes) => self.page_saved(job, page, bytes, stop),
             Fed::End => self.stack_end(job, stop, world),
-            Fed::Fault(kind, message) => {
-                let next = self.next_page(job);
-                let resumable = kind.is_resumable();
-                self.pause(job, stop, rules::fault(kind, &message, next), resumable);
+            Fed::Fault {
+                kind,
+                message,
+                doubts_last,
+            } => {
+                let next = self.broken_off(job);
+                let mut message = rules::fault(kind, &message, next);
+                if let Some(page) = doubts_last.then(|| self.doubt_last(job)).flatten() {
+                    message.push_str(&format!(
+                        ". The scanner doubts page {page}: look whether it is whole, else delete it \
+                         and put it back too"
+                    ));
+                }
+                self.pause(job, stop, message, kind.is_resumable());
             }
             Fed::NotKept { full, reason } => {
-                let next = self.next_page(job);
+                let next = self.broken_off(job);
                 let message = format!(
                     "page {next} could not be saved: {reason}; the pages before it are safe. Put \
                      page {next} back on the stack{}",
@@ -233,7 +246,10 @@ impl Machine {
             log::warn!("capture: nobody asked to stop");
             return;
         };
-        let next = self.next_page(job);
+        let next = match stop {
+            Stop::Asked => self.broken_off(job),
+            _ => self.next_page(job),
+        };
         let message = match stop {
             Stop::Asked => format!("stopped; put page {next} and what follows back to go on"),
             // The last page of the stack was the last that fits.
@@ -249,8 +265,13 @@ impl Machine {
     }
 
     /// A page was taken back, or not.
-    pub fn handle_voided(&mut self, result: Result<(), String>) {
-        let Lane::Voiding { job, token, index } = std::mem::replace(&mut self.lane, Lane::Free)
+    pub fn handle_voided(&mut self, result: Result<(), String>, world: &World<'_>) {
+        let Lane::Voiding {
+            job,
+            token,
+            index,
+            more,
+        } = std::mem::replace(&mut self.lane, Lane::Free)
         else {
             log::warn!("capture: nobody asked to delete a page");
             return;
@@ -263,7 +284,14 @@ impl Machine {
             }
             Reply::Done
         });
-        self.reply(token, reply);
+        match reply {
+            Ok(_) if more => {
+                if let Err(refusal) = self.add_more(token, job, world) {
+                    self.reply(token, Err(refusal));
+                }
+            }
+            reply => self.reply(token, reply),
+        }
     }
 
     /// The job is sealed, or not.
@@ -368,6 +396,8 @@ impl Machine {
             pages: Vec::new(),
             next_object: 1,
             settings: None,
+            fed: 0,
+            half_sheet: None,
             finish_at_end: request.finish_at_end,
         };
         let new = NewJob {
@@ -466,6 +496,7 @@ impl Machine {
                     job: id,
                     token,
                     index,
+                    more: false,
                 };
                 self.scan(Scan::Void { job: id, object });
                 return Ok(());
@@ -482,9 +513,22 @@ impl Machine {
     }
 
     fn add_more(&mut self, token: Token, id: JobId, world: &World<'_>) -> Result<(), Refusal> {
-        let Some(job) = self.jobs.get(&id) else {
+        let Some(job) = self.jobs.get_mut(&id) else {
             return Ok(());
         };
+        // The sheet that was through on one side only is fed again from its front.
+        if let Some(object) = job.half_sheet.take()
+            && let Some(index) = job.pages.iter().position(|page| page.object == object)
+        {
+            self.lane = Lane::Voiding {
+                job: id,
+                token,
+                index,
+                more: true,
+            };
+            self.scan(Scan::Void { job: id, object });
+            return Ok(());
+        }
         if job.pages.len() >= PAGES_MAX as usize {
             let message = format!("a job has at most {PAGES_MAX} pages; finish this one");
             return Err(invalid(message));
@@ -519,6 +563,7 @@ impl Machine {
             return;
         };
         job.pages.push(page);
+        job.fed += 1;
         job.next_object = page.object.saturating_add(1);
         let count = u32::try_from(job.pages.len()).unwrap_or(u32::MAX);
         let object = job.next_object;
@@ -564,6 +609,26 @@ impl Machine {
             return self.close(id, token);
         }
         self.tell(id, JobEvent::Paused { message, resumable });
+    }
+
+    /// Feeding has stopped in mid-stack; the number of the page that must be fed again. With both
+    /// sides, that is a front: a back alone cannot be fed.
+    fn broken_off(&mut self, id: JobId) -> u32 {
+        let next = self.next_page(id);
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return next;
+        };
+        let duplex = job.settings.is_some_and(|settings| settings.duplex);
+        let half = job.pages.last().filter(|_| duplex && job.fed % 2 == 1);
+        job.half_sheet = half.map(|page| page.object);
+        next - u32::from(job.half_sheet.is_some())
+    }
+
+    /// Marks the last page for a person to look at; its number.
+    fn doubt_last(&mut self, job: JobId) -> Option<u32> {
+        let pages = &mut self.jobs.get_mut(&job)?.pages;
+        pages.last_mut()?.doubtful = true;
+        u32::try_from(pages.len()).ok()
     }
 
     fn next_page(&self, job: JobId) -> u32 {

@@ -155,6 +155,24 @@ mod tests {
     }
 
     #[test]
+    fn a_height_that_the_scanner_told_late_is_written_where_readers_look() {
+        let image = |height, dnl| {
+            Image {
+                height,
+                dnl,
+                ..Image::default()
+            }
+            .bytes()
+        };
+        let mut work = FakeWork::of_pages(vec![image(0, Some(3300))]);
+        work.facts.pages[0].late_height = true;
+        assemble(&mut work).unwrap();
+        let seen = read(work.document_bytes()).remove(0);
+        assert_eq!(seen.image, image(3300, Some(3300)));
+        assert_eq!(seen.media_box, "0 0 595.2 792");
+    }
+
+    #[test]
     fn other_media_types_are_refused() {
         let mut work = FakeWork::of_pages(vec![Image::default().bytes()]);
         work.facts.pages[0].media_type = "image/tiff".to_owned();

@@ -164,6 +164,7 @@ impl FakeWork {
             resolution_dpi: 300,
             side: "front".to_owned(),
             doubtful: false,
+            late_height: false,
         };
         let facts = Facts {
             job: "0f8e4d2c-0000-4000-8000-000000000001".to_owned(),

@@ -197,6 +197,14 @@ impl Record {
         })
     }
 
+    /// Takes back the record of a page that is fed again.
+    pub(super) fn remove(folder: &Path, number: u32) {
+        let path = folder.join(format!("{number:04}.jpg"));
+        if let Err(cause) = fs::remove_file(&path) {
+            log::warn!("cannot remove {}: {cause}", path.display());
+        }
+    }
+
     pub(super) fn finish(self) -> Result<(), FeedError> {
         fs::rename(&self.unfinished, &self.path).map_err(|cause| failed(&self.path, &cause))
     }

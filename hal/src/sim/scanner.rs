@@ -173,6 +173,16 @@ impl SimScanner {
         })
     }
 
+    /// The sheet that was through on one side only is fed again from its front.
+    fn put_back(&self, state: &mut State) {
+        state.feeder.side = Side::Front;
+        state.feeder.pages = state.feeder.pages.saturating_sub(1);
+        if let Some(folder) = &self.mfp.shared.config.record {
+            Record::remove(folder, state.recorded);
+        }
+        state.recorded = state.recorded.saturating_sub(1);
+    }
+
     fn end_job(&mut self) {
         if self.job.take().is_some() {
             self.mfp.lock().active = false;
@@ -251,6 +261,9 @@ impl Scanner for SimScanner {
                 ));
             }
             state.stopped = None;
+            if settings.duplex && state.feeder.side == Side::Back {
+                self.put_back(&mut state);
+            }
         }
         state.active = true;
         self.job = Some(Job {

@@ -115,12 +115,14 @@ pub struct Page {
     pub side: Side,
     /// Whether the scanner doubted it.
     pub doubtful: bool,
+    /// Whether its header does not tell its height.
+    pub late_height: bool,
 }
 
 impl Page {
     /// A fresh page.
     #[must_use]
-    pub const fn new(object: u32, info: &PageInfo) -> Self {
+    pub fn new(object: u32, info: &PageInfo) -> Self {
         Self {
             object,
             format: info.format,
@@ -129,6 +131,7 @@ impl Page {
             dpi: info.resolution_dpi,
             side: info.side,
             doubtful: false,
+            late_height: is_late(info.format, info.width_px, info.height_px),
         }
     }
 }
@@ -148,8 +151,14 @@ impl From<&PageRecord> for Page {
             dpi: details.dpi,
             side: details.side,
             doubtful: details.doubtful,
+            late_height: is_late(format, details.width, details.height),
         }
     }
+}
+
+/// A JPEG whose width is known and whose height is not tells it at its end.
+fn is_late(format: DocumentFormat, width: u32, height: u32) -> bool {
+    format == DocumentFormat::Jpeg && width > 0 && height == 0
 }
 
 /// What [`Scan::NextPage`] brought.
@@ -160,7 +169,14 @@ pub enum Fed {
     /// The stack is through.
     End,
     /// The scanner stopped; the page in hand does not count.
-    Fault(ScannerErrorKind, String),
+    Fault {
+        /// The class of the fault.
+        kind: ScannerErrorKind,
+        /// What happened, in the scanner's words.
+        message: String,
+        /// Whether the scanner doubts the page before.
+        doubts_last: bool,
+    },
     /// The page cannot be kept; the scanner has been stopped.
     NotKept {
         /// Whether room is missing.

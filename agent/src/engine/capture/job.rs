@@ -23,6 +23,10 @@ pub(super) struct Job {
     pub(super) next_object: u32,
     /// As scanned last; the rest of a stack is scanned in the same way.
     pub(super) settings: Option<ScanSettings>,
+    /// Pages since the scanner was started last.
+    pub(super) fed: u32,
+    /// The front of a sheet whose back is missing because feeding broke off.
+    pub(super) half_sheet: Option<u32>,
     pub(super) finish_at_end: bool,
 }
 
@@ -51,6 +55,8 @@ impl Job {
             next_object: draft.pages.last().map_or(1, |page| page.object + 1),
             pages: draft.pages,
             settings: None,
+            fed: 0,
+            half_sheet: None,
             finish_at_end: false,
         }
     }

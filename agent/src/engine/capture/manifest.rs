@@ -78,6 +78,7 @@ impl Serialize for Pages<'_> {
                     Side::Back => "back",
                 },
                 doubtful: page.doubtful,
+                late_height: page.late_height,
             })?;
         }
         list.end()
@@ -93,6 +94,8 @@ struct WrittenPage {
     resolution_dpi: u16,
     side: &'static str,
     doubtful: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    late_height: bool,
 }
 
 #[cfg(test)]
@@ -112,6 +115,7 @@ mod tests {
             dpi: 300,
             side: Side::Back,
             doubtful: true,
+            late_height: true,
         };
         let plan = ManifestPlan {
             job: JobId::from_bytes([7; 16]),
@@ -143,6 +147,7 @@ mod tests {
             resolution_dpi: 300,
             side: "back".to_owned(),
             doubtful: true,
+            late_height: true,
         };
         assert_eq!(read.pages, [expected]);
         assert_eq!(serde_json::to_vec(&read).unwrap(), json);

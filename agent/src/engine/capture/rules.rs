@@ -93,6 +93,14 @@ pub fn fault(kind: ScannerErrorKind, message: &str, next: u32) -> String {
         ScannerErrorKind::Truncated => {
             format!("the scanner gave page {next} only in part ({message}); {back}")
         }
+        ScannerErrorKind::Interrupted => {
+            format!("the scanner broke off at page {next} ({message}); when it is ready, {back}")
+        }
+        ScannerErrorKind::DuplexSize => format!("{message}; scan this paper one-sided"),
+        ScannerErrorKind::FeederFault => format!("{message}; see to the tray, then {back}"),
+        ScannerErrorKind::Offline if next == 1 => {
+            format!("the scanner cannot be reached: {message}")
+        }
         ScannerErrorKind::Cancelled => format!("stopped at the device; {back}"),
         ScannerErrorKind::SinkRefused => format!("page {next} could not be taken; {back}"),
         _ => format!("the scanner stopped at page {next}: {message}; {back}"),
@@ -212,7 +220,8 @@ const fn source_name(source: InputSource) -> &'static str {
     }
 }
 
-const fn color_name(mode: ColorMode) -> &'static str {
+/// A color mode as people write it.
+pub const fn color_name(mode: ColorMode) -> &'static str {
     match mode {
         ColorMode::Rgb24 => "color",
         ColorMode::Grayscale8 => "gray",

@@ -95,6 +95,11 @@ impl Scene {
         self.machine.handle_fed(fed, &world);
     }
 
+    fn voided(&mut self) {
+        let world = Self::world(&self.workflows, self.recipient.as_ref());
+        self.machine.handle_voided(Ok(()), &world);
+    }
+
     fn halted(&mut self, paper_left: bool) {
         let world = Self::world(&self.workflows, self.recipient.as_ref());
         self.machine.handle_halted(paper_left, &world);
@@ -195,6 +200,7 @@ fn a_page(object: u32) -> Page {
         dpi: 300,
         side: Side::Front,
         doubtful: false,
+        late_height: false,
     }
 }
 
@@ -203,7 +209,11 @@ fn page(object: u32) -> Fed {
 }
 
 fn jam() -> Fed {
-    Fed::Fault(ScannerErrorKind::PaperJam, "stuck".to_owned())
+    Fed::Fault {
+        kind: ScannerErrorKind::PaperJam,
+        message: "stuck".to_owned(),
+        doubts_last: false,
+    }
 }
 
 fn draft(pages: u32, intent_lost: bool) -> Draft {
@@ -291,7 +301,7 @@ fn pages_are_turned_moved_and_left_out_by_their_position() {
     scene.expect(&["reply done", "reply done", "reply done"]);
     scene.edit(Edit::Delete { page: 2 });
     scene.expect(&["void 1"]);
-    scene.machine.handle_voided(Ok(()));
+    scene.voided();
     scene.expect(&["reply done"]);
     scene.edit(Edit::Finish);
     scene.expect(&["seal [(3, 90), (2, 0)] fields 1 intent false"]);
@@ -587,4 +597,63 @@ fn pages_are_added_to_a_job_only_while_the_device_is_as_required() {
     // What is saved can still be finished.
     scene.edit(Edit::Finish);
     assert!(scene.actions()[0].starts_with("seal"));
+
+/// As [`Scene::open`], for a job that is scanned on both sides.
+fn open_duplex(scene: &mut Scene, pages: u32) {
+    scene.open(pages, false);
+    let job = scene.machine.jobs.get_mut(&JOB).expect("a job");
+    let settings = job.settings.as_mut().expect("settings");
+    settings.duplex = true;
+}
+
+#[test]
+fn a_sheet_that_broke_off_between_its_sides_is_fed_again_from_its_front() {
+    let mut scene = Scene::new();
+    open_duplex(&mut scene, 3);
+    scene.fed(jam());
+    scene.expect(&[
+        "paused true: the paper is stuck; take it out, then put page 3 and what \
+                    follows back into the feeder and go on",
+    ]);
+    scene.edit(Edit::AddMore);
+    scene.expect(&["void 3"]);
+    scene.voided();
+    scene.expect(&["look"]);
+    assert_eq!(scene.machine.pages(JOB), Some(2));
+}
+
+#[test]
+fn a_front_without_its_back_stays_when_the_job_is_finished_as_it_is() {
+    let mut scene = Scene::new();
+    open_duplex(&mut scene, 3);
+    scene.fed(jam());
+    scene.actions();
+    scene.edit(Edit::Finish);
+    scene.expect(&["seal [(1, 0), (2, 0), (3, 0)] fields 1 intent false"]);
+}
+
+#[test]
+fn whole_sheets_are_not_fed_again() {
+    let mut scene = Scene::new();
+    open_duplex(&mut scene, 2);
+    scene.fed(jam());
+    assert!(scene.actions()[0].contains("put page 3"));
+    scene.edit(Edit::AddMore);
+    scene.expect(&["look"]);
+}
+
+#[test]
+fn a_page_that_the_scanner_doubts_is_named_and_marked() {
+    let mut scene = Scene::new();
+    scene.open(2, false);
+    scene.fed(Fed::Fault {
+        kind: ScannerErrorKind::PaperJam,
+        message: "stuck".to_owned(),
+        doubts_last: true,
+    });
+    let told = scene.actions().remove(0);
+    assert!(told.contains("The scanner doubts page 2"), "{told}");
+    let job = scene.machine.jobs.get(&JOB).expect("a job");
+    let doubtful: Vec<bool> = job.pages.iter().map(|page| page.doubtful).collect();
+    assert_eq!(doubtful, [false, true]);
 }

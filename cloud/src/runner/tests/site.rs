@@ -373,6 +373,7 @@ fn page(object: u32) -> ManifestPage {
         resolution_dpi: 300,
         side: "front".to_owned(),
         doubtful: false,
+        late_height: false,
     }
 }
 

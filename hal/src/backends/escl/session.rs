@@ -229,7 +229,8 @@ impl Session {
     }
 }
 
-const NO_ESCL: &str = "no eSCL there; turn AirPrint or eSCL scanning on at its panel";
+const NO_ESCL: &str =
+    "no eSCL there; off by default on Canon MF743, Sharp, HP M428: turn it on at the panel";
 
 fn protocol(message: String) -> WebError {
     WebError {

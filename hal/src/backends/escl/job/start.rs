@@ -157,7 +157,7 @@ pub(super) fn refusal(code: u16) -> Fault {
         ),
         404 | 405 => (
             Kind::Offline,
-            "no eSCL there; turn AirPrint or eSCL scanning on at its panel",
+            "no eSCL there; turn eSCL (AirPrint) scanning on at its panel",
         ),
         400 => (
             Kind::Unsupported,
