@@ -7,6 +7,7 @@
 mod access;
 mod args;
 mod config;
+pub(crate) mod device;
 mod enroll;
 mod exit;
 mod failure;
@@ -111,6 +112,9 @@ impl World<'_> {
         if matches!(cli.command, Command::Run) {
             return run::run(self, &config);
         }
+        if let Command::Device { command } = &cli.command {
+            return device::device(self, &config, command.as_ref());
+        }
         let access = (self.open)(&config, &self.clock, mode(&cli.command))?;
         match &cli.command {
             Command::Enroll(options) => enroll::enroll(self, &access, options),
@@ -121,7 +125,7 @@ impl World<'_> {
             Command::Status => view::status(self, &access),
             Command::Sync => view::sync(self, &access),
             Command::Settings(options) => settings::settings(self, &access, options),
-            Command::Run | Command::Config(_) => Ok(()),
+            Command::Run | Command::Config(_) | Command::Device { .. } => Ok(()),
         }
     }
 }

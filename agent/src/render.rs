@@ -3,6 +3,7 @@
 //! Everything here is a pure function from an answer to text. Whatever came from the cloud, the
 //! device or a person goes through [`plain`], so that it cannot move the cursor.
 
+pub(crate) mod device;
 pub(crate) mod job;
 pub(crate) mod posture;
 pub(crate) mod progress;

@@ -69,6 +69,11 @@ pub(crate) enum Command {
     /// Tells what is wrong, how to mend it and where that is written. Without --policy, the policy
     /// is the tenant's, or else the baseline.
     Settings(SettingsOptions),
+    /// Tell what the scanner is doing, what it can do, or which scanners there are
+    Device {
+        #[command(subcommand)]
+        command: Option<DeviceCommand>,
+    },
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -169,6 +174,16 @@ pub(crate) enum JobsCommand {
     },
     /// Throw a job away, here and in the cloud
     Discard(JobName),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// Look for scanners on the network (AirScan, eSCL)
+    Discover,
+    /// Tell what the scanner can do
+    Capabilities,
+    /// Tell what scanner and feeder are doing
+    Status,
 }
 
 #[derive(Debug, Args)]
