@@ -5,7 +5,8 @@ set -euo pipefail
 
 missing=()
 for pair in openssl:openssl curl:curl qpdf:qpdf pdfimages:poppler-utils faketime:faketime \
-    ippeveprinter:cups-ipp-utils dbus-daemon:dbus-daemon snmpd:snmpd; do
+    ippeveprinter:cups-ipp-utils dbus-daemon:dbus-daemon snmpd:snmpd \
+    scanimage:sane-utils airscan-discover:sane-airscan; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0

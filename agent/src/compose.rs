@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use scantrip_cloud_client::tls::TlsVersions;
 use scantrip_config::{Config, ServerTrust, SettingsSource, TlsVersions as ConfiguredVersions};
-use scantrip_hal::backends::{self, Mfp, OpenBackendError};
 use scantrip_hal::backends::folder_disk::FolderDisk;
 use scantrip_hal::backends::key_file::KeyFile;
 use scantrip_hal::backends::system::{SystemClock, SystemEntropy};
-use scantrip_hal::settings::network::NetworkOptions;
-use scantrip_hal::settings::sources::{Sources, SourcesOptions, VendorOptions};
+use scantrip_hal::backends::{self, Mfp, OpenBackendError};
 use scantrip_hal::clock::Clock;
 use scantrip_hal::disk::Disk;
 use scantrip_hal::keys::KeyStore;
+use scantrip_hal::settings::network::NetworkOptions;
+use scantrip_hal::settings::sources::{Sources, SourcesOptions, VendorOptions};
 use scantrip_hal::web::Ports;
 
 use crate::drivers::network::NetworkSettings;

@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod enrollment;
+mod escl;
 mod full_disk;
 mod fuzz;
 mod journey;

@@ -10,6 +10,7 @@
 pub mod bench;
 pub mod demo;
 pub mod document;
+pub mod escl;
 pub mod front_door;
 pub mod herd;
 pub mod images;

@@ -597,6 +597,7 @@ fn pages_are_added_to_a_job_only_while_the_device_is_as_required() {
     // What is saved can still be finished.
     scene.edit(Edit::Finish);
     assert!(scene.actions()[0].starts_with("seal"));
+}
 
 /// As [`Scene::open`], for a job that is scanned on both sides.
 fn open_duplex(scene: &mut Scene, pages: u32) {

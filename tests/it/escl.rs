@@ -1,0 +1,623 @@
+//! The eSCL backend against the simulated scanner, over real HTTP, in every maker's dress.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scantrip_hal::backends::system::SystemClock;
+use scantrip_hal::backends::{self, Mfp};
+use scantrip_hal::conformance;
+use scantrip_hal::scanner::{
+    ColorMode, DocumentFormat, InputSource, MediaSize, NextPage, PageInfo, PageSink, ScanSettings,
+    Scanner, ScannerError, ScannerErrorKind, Side, SinkRefused,
+};
+use scantrip_hal::sim::{Fault, SimConfig, SimMfp};
+use scantrip_tests::escl::EsclSim;
+use scantrip_tests::escl::dress::Dress;
+use scantrip_tests::escl::oddity::Oddity;
+use scantrip_tests::{document, program};
+use tempfile::TempDir;
+
+use crate::world::{World, words};
+
+/// A simulated scanner and the backend that drives it. Waits take no time.
+struct Desk {
+    mfp: SimMfp,
+    sim: EsclSim,
+    scanner: Box<dyn Scanner>,
+    /// What the simulated MFP has fed, by its own record.
+    fed: TempDir,
+}
+
+impl Desk {
+    fn new(dress: Dress, sheets: u32, more: &[Oddity]) -> Self {
+        let fed = TempDir::new().expect("a folder");
+        let config = SimConfig {
+            sheets,
+            dpi: 600,
+            record: Some(fed.path().to_path_buf()),
+            ..SimConfig::default()
+        };
+        let mfp = SimMfp::new(config).expect("an MFP");
+        let sim = EsclSim::start(dress, &mfp, more).expect("a scanner");
+        let scanner = open(&sim.url(), &[]).expect("the backend").scanner;
+        Self {
+            mfp,
+            sim,
+            scanner,
+            fed,
+        }
+    }
+
+    fn hp(sheets: u32, only: &[Oddity]) -> Self {
+        let desk = Self::new(Dress::Hp, sheets, &[]);
+        desk.sim.set_oddities(only);
+        desk
+    }
+
+    fn faults(&self, text: &str) {
+        self.mfp
+            .set_faults(Fault::parse_list(text).expect("faults"));
+    }
+
+    /// Scans until the end or a fault.
+    fn scan(&mut self, settings: &ScanSettings) -> (Vec<Page>, Option<ScannerError>) {
+        if let Err(error) = self.scanner.start(settings) {
+            return (Vec::new(), Some(error));
+        }
+        let mut pages = Vec::new();
+        loop {
+            let mut sink = Sink::default();
+            match self.scanner.next_page(&mut sink) {
+                Ok(NextPage::Page(info)) => pages.push(Page {
+                    info,
+                    bytes: sink.bytes,
+                }),
+                Ok(NextPage::End) => return (pages, None),
+                Err(error) => return (pages, Some(error)),
+            }
+        }
+    }
+
+    /// Scans a stack that must come whole and in order.
+    fn expect(&mut self, settings: &ScanSettings, count: usize) {
+        let (pages, fault) = self.scan(settings);
+        assert_eq!((pages.len(), fault), (count, None));
+        self.expect_in_order(&pages);
+    }
+
+    /// The pages are those that were fed, byte for byte, in their order.
+    fn expect_in_order(&self, pages: &[Page]) {
+        let fed = scantrip_tests::stage::files(self.fed.path()).expect("a record");
+        assert_eq!(pages.len(), fed.len());
+        for (page, path) in pages.iter().zip(fed) {
+            assert!(page.is(&path), "{path:?}");
+        }
+    }
+}
+
+struct Page {
+    info: PageInfo,
+    bytes: Vec<u8>,
+}
+
+impl Page {
+    /// Whether it is the page that was fed, but for a height that is told late.
+    fn is(&self, path: &Path) -> bool {
+        let fed = std::fs::read(path).expect("a page");
+        let late = self.info.height_px == 0;
+        let same = self.bytes.iter().zip(&fed).filter(|(a, b)| a != b).count();
+        (self.bytes == fed && !late) || (late && self.bytes.len() == fed.len() + 6 && same <= 4)
+    }
+}
+
+#[derive(Default)]
+struct Sink {
+    bytes: Vec<u8>,
+    count: u64,
+    counts_only: bool,
+}
+
+impl PageSink for Sink {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), SinkRefused> {
+        self.count += bytes.len() as u64;
+        if !self.counts_only {
+            self.bytes.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+}
+
+fn open(url: &str, options: &[(&str, &str)]) -> Result<Mfp, backends::OpenBackendError> {
+    let mut ports = scantrip::drivers::web::ports(Arc::new(SystemClock::new()), None);
+    ports.sleep = Arc::new(|_: Duration| {});
+    let mut all = BTreeMap::from([("url".to_owned(), url.to_owned())]);
+    all.extend(
+        options
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned())),
+    );
+    backends::open_with("escl", all, Some(ports))
+}
+
+/// Small pages: what matters here is their number and order.
+fn settings(source: InputSource) -> ScanSettings {
+    ScanSettings {
+        source,
+        duplex: false,
+        color_mode: ColorMode::Grayscale8,
+        resolution_dpi: 75,
+        media: MediaSize {
+            width: 600,
+            height: 600,
+        },
+        format: DocumentFormat::Jpeg,
+    }
+}
+
+fn feeder() -> ScanSettings {
+    settings(InputSource::Adf)
+}
+
+fn duplex() -> ScanSettings {
+    ScanSettings {
+        duplex: true,
+        ..feeder()
+    }
+}
+
+#[test]
+fn the_backend_conforms_as_the_simulated_mfp_does() {
+    let mut desk = Desk::hp(2, &[]);
+    let mfp = desk.mfp.clone();
+    conformance::check(&mut *desk.scanner, &mut || mfp.load(2)).expect("conformance");
+}
+
+#[test]
+fn every_dress_gives_a_stack_whole_and_in_order() {
+    for dress in Dress::ALL {
+        let mut desk = Desk::new(dress, 3, &[]);
+        let capabilities = desk.scanner.capabilities().expect(dress.name());
+        desk.expect(&feeder(), 3);
+        if capabilities.platen.is_some() {
+            let (pages, fault) = desk.scan(&settings(InputSource::Platen));
+            assert_eq!((pages.len(), fault), (1, None), "{}", dress.name());
+        }
+        if capabilities.adf_duplex {
+            desk.mfp.load(2);
+            let (pages, fault) = desk.scan(&duplex());
+            assert_eq!(fault, None, "{}", dress.name());
+            let sides: Vec<Side> = pages.iter().map(|page| page.info.side).collect();
+            assert_eq!(sides, [Side::Front, Side::Back, Side::Front, Side::Back]);
+        }
+    }
+}
+
+#[test]
+fn two_hundred_pages_come_whole_and_in_order() {
+    let mut desk = Desk::hp(100, &[Oddity::Chunked]);
+    desk.expect(&duplex(), 200);
+}
+
+#[test]
+fn a_jam_at_page_37_names_it_and_the_rest_is_scanned_after_it() {
+    for odd in [&[][..], &[Oddity::StickyJam, Oddity::ConflictOnFault]] {
+        let mut desk = Desk::hp(40, odd);
+        desk.faults("jam-after=36");
+        let (mut pages, fault) = desk.scan(&feeder());
+        assert_eq!(pages.len(), 36);
+        let fault = fault.expect("a jam");
+        assert_eq!(fault.kind, ScannerErrorKind::PaperJam);
+        assert!(fault.kind.is_resumable());
+        let (rest, fault) = desk.scan(&feeder());
+        assert_eq!(fault, None);
+        pages.extend(rest);
+        desk.expect_in_order(&pages);
+        assert_eq!(pages.len(), 40);
+    }
+}
+
+#[test]
+fn a_jam_between_front_and_back_is_continued_from_the_front() {
+    let mut desk = Desk::hp(3, &[]);
+    desk.faults("jam-after=3");
+    let (mut pages, fault) = desk.scan(&duplex());
+    assert_eq!(fault.map(|it| it.kind), Some(ScannerErrorKind::PaperJam));
+    assert_eq!(pages.len(), 3);
+    // What the engine does: the front of the sheet that is fed again does not count.
+    pages.pop();
+    let (rest, fault) = desk.scan(&duplex());
+    assert_eq!(fault, None);
+    pages.extend(rest);
+    assert_eq!(pages.len(), 6);
+    desk.expect_in_order(&pages);
+}
+
+#[test]
+fn an_empty_feeder_and_an_open_cover_are_told_before_paper_moves() {
+    for (faults, kind) in [
+        ("empty", ScannerErrorKind::FeederEmpty),
+        ("cover-open", ScannerErrorKind::CoverOpen),
+    ] {
+        let mut desk = Desk::hp(3, &[]);
+        desk.faults(faults);
+        let (pages, fault) = desk.scan(&feeder());
+        assert_eq!((pages.len(), fault.map(|it| it.kind)), (0, Some(kind)));
+        let posts = desk.sim.requests();
+        assert!(!posts.iter().any(|it| it.starts_with("POST")), "{posts:?}");
+    }
+}
+
+#[test]
+fn a_double_feed_keeps_what_was_before() {
+    let mut desk = Desk::hp(4, &[]);
+    desk.faults("double-feed-at=3");
+    let (pages, fault) = desk.scan(&feeder());
+    assert_eq!(pages.len(), 2);
+    assert_eq!(fault.map(|it| it.kind), Some(ScannerErrorKind::DoubleFeed));
+}
+
+#[test]
+fn cancelling_ends_the_job_on_the_device() {
+    let mut desk = Desk::hp(5, &[]);
+    desk.scanner.start(&feeder()).expect("a job");
+    let mut sink = Sink::default();
+    desk.scanner.next_page(&mut sink).expect("a page");
+    desk.scanner.cancel().expect("cancelled");
+    let requests = desk.sim.requests();
+    assert!(
+        requests.iter().any(|it| it.starts_with("DELETE")),
+        "{requests:?}"
+    );
+    let (pages, fault) = desk.scan(&feeder());
+    assert_eq!((pages.len(), fault), (4, None), "the rest of the stack");
+}
+
+#[test]
+fn a_restart_in_the_middle_names_the_page_and_the_rest_comes_after_it() {
+    let mut desk = Desk::hp(5, &[Oddity::Restart(3)]);
+    let (mut pages, fault) = desk.scan(&feeder());
+    assert_eq!(pages.len(), 2);
+    assert_eq!(fault.map(|it| it.kind), Some(ScannerErrorKind::Interrupted));
+    let (rest, fault) = desk.scan(&feeder());
+    assert_eq!(fault, None);
+    pages.extend(rest);
+    assert_eq!(pages.len(), 5);
+    desk.expect_in_order(&pages);
+}
+
+#[test]
+fn what_does_no_harm_is_passed_over() {
+    use Oddity as It;
+    for odd in [
+        &[It::WrongHost][..],
+        &[It::BrokenHost],
+        &[It::AbsoluteLocation],
+        &[It::RelativeLocation],
+        &[It::UrnJob],
+        &[It::UrnJob, It::RelativeLocation],
+        &[It::LateEnd(5)],
+        &[It::EarlyEnd],
+        &[It::ConflictAtEnd],
+        &[It::NotReady(5)],
+        &[It::BusyAtFirst(4)],
+        &[It::AdfProcessing],
+        &[It::EmptyEarly],
+        &[It::AlwaysIdle],
+        &[It::AlwaysIdle, It::AdfProcessing],
+        &[It::NoJobs],
+        &[It::NoJobs, It::AdfProcessing],
+        &[It::NoHeight],
+        &[It::WrongHeight, It::Chunked],
+        &[It::Chunked],
+        &[It::NoLength],
+        &[It::PdfType],
+        &[It::LostCreated],
+        &[It::CutCreated],
+        &[It::NoLocation],
+        &[It::Silent(2)],
+        &[It::ServerError(2)],
+        &[It::GoneAtEnd],
+        &[It::NoDelete],
+        &[It::SlowFirstByte(200)],
+        &[It::NoBlackAndWhite],
+    ] {
+        let mut desk = Desk::hp(3, odd);
+        let (pages, fault) = desk.scan(&feeder());
+        assert_eq!((pages.len(), fault), (3, None), "{odd:?}");
+        desk.expect_in_order(&pages);
+    }
+}
+
+#[test]
+fn black_and_white_that_is_refused_comes_in_gray() {
+    let mut desk = Desk::hp(1, &[Oddity::NoBlackAndWhite]);
+    let settings = ScanSettings {
+        color_mode: ColorMode::BlackAndWhite1,
+        ..feeder()
+    };
+    desk.expect(&settings, 1);
+}
+
+#[test]
+fn another_resolution_than_asked_for_is_noticed() {
+    let mut desk = Desk::hp(1, &[Oddity::HalfResolution]);
+    let settings = ScanSettings {
+        resolution_dpi: 150,
+        media: MediaSize::A4,
+        ..feeder()
+    };
+    let (pages, fault) = desk.scan(&settings);
+    assert_eq!((pages.len(), fault), (1, None));
+    assert_eq!(pages[0].info.resolution_dpi, 75);
+}
+
+#[test]
+fn a_status_that_lies_makes_a_person_look_and_takes_no_page_away() {
+    let mut desk = Desk::hp(3, &[Oddity::Lies]);
+    let (pages, fault) = desk.scan(&feeder());
+    assert_eq!(pages.len(), 3);
+    desk.expect_in_order(&pages);
+    // At the end it says that the job runs on, and counts nothing that could be believed.
+    assert_eq!(fault, None);
+}
+
+#[test]
+fn a_page_that_was_counted_and_never_given_is_missed() {
+    let mut desk = Desk::hp(2, &[Oddity::CountsOneMore]);
+    let (pages, fault) = desk.scan(&feeder());
+    assert_eq!(pages.len(), 2);
+    let fault = fault.expect("a doubt");
+    assert_eq!(fault.kind, ScannerErrorKind::Interrupted);
+    assert!(fault.message.contains("did not arrive"), "{fault}");
+}
+
+#[test]
+fn a_page_that_is_cut_off_does_not_count() {
+    // By the device, as if it were whole.
+    let mut desk = Desk::hp(3, &[]);
+    desk.faults("truncate=2");
+    let (mut pages, fault) = desk.scan(&feeder());
+    assert_eq!(pages.len(), 1);
+    assert_eq!(fault.map(|it| it.kind), Some(ScannerErrorKind::Truncated));
+    let (rest, fault) = desk.scan(&feeder());
+    assert_eq!(fault, None);
+    pages.extend(rest);
+    assert_eq!(pages.len(), 3);
+    desk.expect_in_order(&pages);
+    // By the network.
+    for odd in [&[Oddity::Drop(2)][..], &[Oddity::Drop(2), Oddity::NoLength]] {
+        let mut desk = Desk::hp(3, odd);
+        let (pages, fault) = desk.scan(&feeder());
+        assert_eq!(pages.len(), 1, "{odd:?}");
+        assert_eq!(
+            fault.map(|it| it.kind),
+            Some(ScannerErrorKind::Truncated),
+            "{odd:?}"
+        );
+    }
+}
+
+#[test]
+fn an_answer_without_bytes_is_no_page() {
+    let mut desk = Desk::hp(3, &[]);
+    desk.faults("empty-page=2");
+    desk.expect(&feeder(), 3);
+}
+
+#[test]
+fn a_job_stopped_at_the_device_is_told_as_such() {
+    let mut desk = Desk::hp(3, &[Oddity::StopAtDevice(2)]);
+    let (pages, fault) = desk.scan(&feeder());
+    assert_eq!(pages.len(), 1);
+    assert_eq!(fault.map(|it| it.kind), Some(ScannerErrorKind::Cancelled));
+}
+
+#[test]
+fn an_answer_of_two_gigabytes_is_cut_at_the_cap() {
+    for odd in [&[Oddity::Huge(1)][..], &[Oddity::Huge(1), Oddity::Chunked]] {
+        let mut desk = Desk::hp(1, odd);
+        desk.scanner.start(&feeder()).expect("a job");
+        let mut sink = Sink {
+            counts_only: true,
+            ..Sink::default()
+        };
+        let fault = desk.scanner.next_page(&mut sink).expect_err("too large");
+        assert!(fault.message.contains("larger than 255 MiB"), "{fault}");
+        assert!(sink.count <= 255 << 20, "{}", sink.count);
+    }
+}
+
+#[test]
+fn an_xml_bomb_is_an_error_and_nothing_else() {
+    let mut desk = Desk::hp(1, &[]);
+    desk.sim.set_oddities(&[Oddity::StatusBomb]);
+    assert!(desk.scanner.status().is_err());
+    desk.expect(&feeder(), 1);
+    desk.sim.set_oddities(&[Oddity::XmlBomb]);
+    let refused = open(&desk.sim.url(), &[]).err().expect("refused");
+    let cause = std::error::Error::source(&refused)
+        .expect("a cause")
+        .to_string();
+    assert!(cause.contains("document type"), "{cause}");
+}
+
+#[test]
+fn a_scanner_with_escl_off_says_where_to_turn_it_on() {
+    let desk = Desk::hp(1, &[]);
+    desk.sim.set_oddities(&[Oddity::Off]);
+    let refused = open(&desk.sim.url(), &[]).err().expect("refused");
+    let cause = std::error::Error::source(&refused)
+        .expect("a cause")
+        .to_string();
+    assert!(cause.contains("panel"), "{cause}");
+}
+
+#[test]
+fn a_redirect_to_a_certificate_that_nobody_vouches_for_is_followed_and_pinned() {
+    let mut desk = Desk::hp(2, &[]);
+    desk.sim.set_oddities(&[Oddity::TlsOnly]);
+    desk.expect(&feeder(), 2);
+    let hex = |bytes: [u8; 32]| bytes.map(|byte| format!("{byte:02X}")).join(":");
+    let right = hex(desk.sim.fingerprint());
+    assert!(open(&desk.sim.secure_url(), &[("fingerprint", &right)]).is_ok());
+    let wrong = hex([7; 32]);
+    let refused = open(&desk.sim.secure_url(), &[("fingerprint", &wrong)]);
+    let refused = refused.err().expect("refused");
+    let cause = std::error::Error::source(&refused)
+        .expect("a cause")
+        .to_string();
+    assert!(cause.contains("certificate has changed"), "{cause}");
+}
+
+#[test]
+fn another_scanner_at_the_same_address_is_not_used() {
+    let desk = Desk::hp(1, &[]);
+    assert!(open(&desk.sim.url(), &[("serial", "vnb3k00001")]).is_ok());
+    assert!(open(&desk.sim.url(), &[("serial", "OTHER")]).is_err());
+}
+
+/// A world whose agent drives a simulated eSCL scanner.
+struct Office {
+    world: World,
+    mfp: SimMfp,
+    sim: EsclSim,
+}
+
+impl Office {
+    fn new(dress: Dress, sheets: u32, more: &[Oddity]) -> Self {
+        let world = World::new();
+        let config = SimConfig {
+            sheets,
+            dpi: 600,
+            duplex_content: false,
+            record: Some(world.folder().join("pages")),
+            ..SimConfig::default()
+        };
+        let mfp = SimMfp::new(config).expect("an MFP");
+        let sim = EsclSim::start(dress, &mfp, more).expect("a scanner");
+        let options = format!("url = \"{}\"", sim.url());
+        world
+            .stage
+            .configure_agent(&options)
+            .expect("a configuration");
+        let file = world.folder().join("scantrip.toml");
+        let text = std::fs::read_to_string(&file).expect("a configuration");
+        let text = text.replace("backend = \"sim\"", "backend = \"escl\"");
+        scantrip_tests::stage::write(&file, &text).expect("a file");
+        world.enroll();
+        Self { world, mfp, sim }
+    }
+
+    /// Goes on with the one job there is.
+    fn go_on(&self) {
+        let job = self.world.jobs()[0]["job"]
+            .as_str()
+            .expect("a job")
+            .to_owned();
+        let output = self.world.agent(&["jobs", "continue", &job]);
+        assert!(output.status.success(), "{}", words(&output));
+    }
+}
+
+#[test]
+fn a_stack_goes_from_a_network_scanner_to_its_document() {
+    let office = Office::new(Dress::Xerox, 3, &[]);
+    let device = office.world.agent(&["device"]);
+    assert!(
+        words(&device).contains("Xerox(R) B235 MFP"),
+        "{}",
+        words(&device)
+    );
+    assert!(words(&device).contains("loaded"), "{}", words(&device));
+    let can = office.world.stage.agent_json(&["device", "capabilities"]);
+    assert_eq!(can.expect("capabilities")["adf_duplex"], true);
+    let output = office.world.scan("Escl");
+    assert!(output.status.success(), "{}", words(&output));
+    office.world.expect_one_document();
+}
+
+#[test]
+fn a_restart_of_the_scanner_names_the_page_and_the_document_is_whole() {
+    let office = Office::new(Dress::Canon, 4, &[Oddity::Restart(3)]);
+    let output = office.world.scan("Restart");
+    assert_eq!(output.status.code(), Some(6), "{}", words(&output));
+    assert!(
+        words(&output).contains("put page 3 and what follows back"),
+        "{}",
+        words(&output)
+    );
+    office.go_on();
+    office.world.expect_one_document();
+}
+
+#[test]
+fn pages_without_a_height_are_mended_in_the_document_and_not_on_the_device() {
+    let office = Office::new(Dress::Hp, 3, &[]);
+    office
+        .mfp
+        .set_faults(Fault::parse_list("jam-after=2").expect("faults"));
+    let output = office.world.scan("Jam");
+    assert_eq!(output.status.code(), Some(6), "{}", words(&output));
+    assert!(words(&output).contains("put page 3"), "{}", words(&output));
+    office.go_on();
+    let requests = office.sim.requests();
+    assert_eq!(
+        requests.iter().filter(|it| it.starts_with("POST")).count(),
+        2
+    );
+    let document = &office.world.stage.delivered().expect("the destination")[0];
+    let checked = program::run(program::command("qpdf").arg("--check").arg(document));
+    checked.expect("qpdf is content");
+    let boxes = document::media_boxes(document).expect("media boxes");
+    assert_eq!(boxes.len(), 3);
+    for media_box in boxes {
+        let height: f64 = media_box
+            .split(' ')
+            .nth(3)
+            .expect("a height")
+            .parse()
+            .expect("a number");
+        assert!((height - 841.9).abs() < 1.0, "{media_box}");
+    }
+}
+
+#[test]
+fn sane_airscan_scans_from_the_simulated_scanner_in_every_dress() {
+    for dress in Dress::ALL {
+        let desk = Desk::new(dress, 2, &[]);
+        // It waits instead of asking too early, which takes no time to count here.
+        let mut oddities = dress.oddities();
+        oddities.retain(|it| *it != Oddity::EarlyEnd);
+        desk.sim.set_oddities(&oddities);
+        let folder = TempDir::new().expect("a folder");
+        let write = |name: &str, text: &str| {
+            scantrip_tests::stage::write(&folder.path().join(name), text).expect("a file");
+        };
+        write("dll.conf", "airscan\n");
+        let url = desk.sim.url();
+        write(
+            "airscan.conf",
+            &format!("[devices]\n\"X\" = {url}, eSCL\n[options]\ndiscovery = disable\n"),
+        );
+        let mut scan = program::command("scanimage");
+        scan.env("SANE_CONFIG_DIR", folder.path())
+            .current_dir(folder.path())
+            .args([
+                "-d",
+                "airscan:e0:X",
+                "--source",
+                "ADF",
+                "--resolution",
+                "75",
+            ])
+            .args(["-x", "50", "-y", "50", "--format=jpeg", "--batch=p%02d.jpg"]);
+        let output = program::output_with_input(&mut scan, b"").expect("scanimage");
+        let pages = scantrip_tests::stage::files(folder.path()).expect("pages");
+        let pages = pages
+            .iter()
+            .filter(|it| it.extension().is_some_and(|it| it == "jpg"));
+        assert_eq!(pages.count(), 2, "{}: {}", dress.name(), words(&output));
+    }
+}
