@@ -141,7 +141,7 @@ impl ScannerDriver {
         match fed {
             Fed::Page(..) => {}
             Fed::End | Fed::NotKept { .. } => self.context.set_scanner("idle", None),
-            Fed::Fault(kind, _) => {
+            Fed::Fault { kind, .. } => {
                 let reason = state_reason(*kind);
                 self.context.set_scanner("stopped", Some(reason));
                 let reason = reason.to_owned();

@@ -246,17 +246,7 @@ impl State {
             said: 0,
         });
         self.jobs.truncate(LISTED_MAX);
-        let location = if self.has(Oddity::WrongHost) {
-            format!("http://wrong.example:8080{path}")
-        } else if self.has(Oddity::BrokenHost) {
-            format!("http://[fe80::1{path}")
-        } else if self.has(Oddity::AbsoluteLocation) {
-            format!("{origin}{path}")
-        } else if self.has(Oddity::RelativeLocation) {
-            format!("ScanJobs/{name}")
-        } else {
-            path
-        };
+        let location = self.location(origin, &path, &name);
         let mut answer = Answer::code(201);
         if !self.has(Oddity::NoLocation) {
             answer = answer.with("Location", location);
@@ -268,6 +258,20 @@ impl State {
             answer.broken = Some(Break::Head);
         }
         answer.into()
+    }
+
+    fn location(&self, origin: &str, path: &str, name: &str) -> String {
+        if self.has(Oddity::WrongHost) {
+            format!("http://wrong.example:8080{path}")
+        } else if self.has(Oddity::BrokenHost) {
+            format!("http://[fe80::1{path}")
+        } else if self.has(Oddity::AbsoluteLocation) {
+            format!("{origin}{path}")
+        } else if self.has(Oddity::RelativeLocation) {
+            format!("ScanJobs/{name}")
+        } else {
+            path.to_owned()
+        }
     }
 
     /// Counts an oddity with a number down; whether there was something left.
