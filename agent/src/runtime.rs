@@ -10,6 +10,7 @@
 //! Every queue is bounded and no thread ever waits for the engine loop while the loop waits for
 //! it: a lane has at most one action, and the loop takes every answer.
 
+mod assembly;
 mod events;
 mod recovery;
 mod view;
@@ -26,25 +27,24 @@ use scantrip_hal::clock::Clock;
 use scantrip_hal::disk::Disk;
 use scantrip_hal::entropy::Entropy;
 use scantrip_hal::keys::KeyStore;
-use scantrip_hal::storage::SealedStorage;
 
 use crate::api::{EnrolledView, JobEvent, Refusal, RefusalKind, Reply, Request, Service};
 use crate::drivers::cloud::CloudDriver;
 use crate::drivers::keeper::Keeper;
 use crate::drivers::network::{Https, NetworkSettings};
 use crate::drivers::scanner::ScannerDriver;
-use crate::drivers::time::Time;
-use crate::drivers::{Context, ContextParts, lock};
+use crate::drivers::{Context, lock};
 use crate::engine::capture::Scan;
 use crate::engine::failure::chain;
 use crate::engine::identity::SecretCode;
-use crate::engine::moment::Moment;
-use crate::engine::{Action, Call, Engine, Input, Lane, Start, Token, session};
+use crate::engine::{Action, Call, Engine, Input, Lane, Token, session};
 use crate::job_id::JobId;
-use crate::journal::{Journal, JournalError};
-use crate::spool::{Spool, SpoolError, SpoolLimits};
-use crate::store::{Identity, State, StateError, TimeFloor};
+use crate::journal::JournalError;
+use crate::spool::{SpoolError, SpoolLimits};
+use crate::store::StateError;
 use events::Events;
+
+pub use assembly::{Assembly, moment};
 
 /// Requests and answers that wait for the engine loop.
 const QUEUE: usize = 64;
@@ -145,82 +145,8 @@ impl Runtime {
     /// # Errors
     /// When spool, journal or saved state cannot be opened, or a thread cannot be started.
     pub fn start(parts: Parts, mode: Mode) -> Result<Handle, StartError> {
-        let Parts {
-            disk,
-            keys,
-            clock,
-            mut entropy,
-            mfp,
-            network,
-            ..
-        } = parts;
-        let state = State::new(SealedStorage::new(
-            Arc::clone(&disk),
-            Arc::clone(&keys),
-            "state",
-        ));
-        let floor = state.load::<TimeFloor>()?.unwrap_or_default();
-        let time = Time::new(clock, floor.unix_ms);
-        let identity = state.load::<Identity>()?;
-        let active = identity
-            .as_ref()
-            .and_then(|known| known.certificate(known.active));
-        time.raise_floor(active.map_or(0, |certificate| certificate.not_before_ms));
-        let (spool, recovered) = Spool::open(Arc::clone(&disk), "spool", parts.limits)?;
-        let (journal, damage) = Journal::open(disk, Arc::clone(&keys), "state", &mut *entropy)?;
-        if damage.records > 0 {
-            log::warn!("the journal lost {} entries", damage.records);
-        }
-        let context = Arc::new(Context::new(ContextParts {
-            time,
-            state,
-            keys,
-            spool,
-            journal,
-            device: mfp.identity.identity(),
-            entropy,
-            settings: mfp.settings,
-        }));
-        let events = Arc::new(Events::default());
-        let jobs = recovery::reconcile(&context, recovered, &events)?;
-        let state = &context.state;
-        let start = Start {
-            session: session::Settings {
-                stays: mode == Mode::Service,
-                ..parts.session
-            },
-            online: mode != Mode::Look,
-            telemetry: parts.telemetry,
-            settings_every: parts.settings_every,
-            identity,
-            choice: state.load()?,
-            desired: state.load()?,
-            report: state.load()?.unwrap_or_default(),
-            outcome: state.load()?.unwrap_or_default(),
-            head: state.load()?.unwrap_or_default(),
-            drafts: jobs.drafts,
-            found: jobs.found,
-        };
-        let engine = Engine::new(start, &moment(&context));
-        spawn(Assembly {
-            context,
-            events,
-            engine,
-            scanner: mfp.scanner,
-            network,
-            spool_bytes_max: parts.limits.bytes_max,
-        })
+        spawn(Assembly::open(parts, mode)?)
     }
-}
-
-/// All that the threads are made of.
-struct Assembly {
-    context: Arc<Context>,
-    events: Arc<Events>,
-    engine: Engine,
-    scanner: Box<dyn scantrip_hal::scanner::Scanner>,
-    network: NetworkSettings,
-    spool_bytes_max: u64,
 }
 
 fn spawn(assembly: Assembly) -> Result<Handle, StartError> {
@@ -228,6 +154,7 @@ fn spawn(assembly: Assembly) -> Result<Handle, StartError> {
         context,
         events,
         engine,
+        keeper,
         scanner,
         network,
         spool_bytes_max,
@@ -244,14 +171,13 @@ fn spawn(assembly: Assembly) -> Result<Handle, StartError> {
     let calls = lane("calls", Lane::Calls)?;
     let transfers = lane("transfers", Lane::Transfers)?;
     let (scans, work) = sync_channel(1);
-    let driver = ScannerDriver::new(Arc::clone(&context), scanner);
     let answers = inputs.clone();
     let _scanner: JoinHandle<()> = thread("scanner", &watch, move || {
-        serve_scans(driver, &work, &answers)
+        serve_scans(scanner, &work, &answers)
     })?;
     let core = Core {
         engine,
-        keeper: Keeper::new(Arc::clone(&context)),
+        keeper,
         context: Arc::clone(&context),
         events: Arc::clone(&events),
         calls,
@@ -597,14 +523,4 @@ fn thread(
         .stack_size(STACK_BYTES)
         .spawn(run)
         .map_err(|source| StartError::Thread { name, source })
-}
-
-/// Now. Without randomness jitter is a constant, which only costs the fleet its spread.
-fn moment(context: &Context) -> Moment {
-    Moment {
-        boot: context.time.boot(),
-        wall: context.time.wall(),
-        clock: context.time.clock(),
-        random: context.random().unwrap_or(u64::MAX / 2),
-    }
 }

@@ -18,6 +18,7 @@ use scantrip_cloud_client::wire::EntryPoint;
 use scantrip_hal::keys::{KeySlot, KeyStore};
 
 use super::Context;
+use super::time::Time;
 use crate::engine::failure::Failure;
 use crate::store::{Anchors, Identity, Slot};
 
@@ -113,7 +114,7 @@ impl Https {
         let settings = TlsSettings {
             roots: self.roots(who)?,
             versions: self.settings.versions,
-            credential: self.credential(who)?,
+            credential: credential(&self.context, who)?,
         };
         let proxy = self.settings.proxy.as_deref();
         let client = HttpClient::new(settings, proxy, Timeouts::default(), self.clocks());
@@ -139,28 +140,6 @@ impl Https {
         ))
     }
 
-    fn credential(&self, who: Who) -> Result<Option<Credential>, Failure> {
-        let slot = match who {
-            Who::Newcomer | Who::Anchored => return Ok(None),
-            Who::Device => None,
-            Who::Slot(slot) => Some(slot),
-        };
-        let identity = self.context.state.load::<Identity>().map_err(local)?;
-        let Some(identity) = identity else {
-            return Err(Failure::local("this device is not enrolled"));
-        };
-        let slot = slot.unwrap_or_else(|| identity.active.into());
-        let Some(certificate) = identity.certificate(Slot::from(slot)) else {
-            return Err(Failure::local("there is no certificate; enroll again"));
-        };
-        let chain = certificate.chain.iter().map(|der| der.0.clone()).collect();
-        Ok(Some(Credential {
-            chain,
-            slot: u8::from(slot == KeySlot::B),
-            signer: Arc::new(SlotSigner::new(Arc::clone(&self.context.keys), slot)?),
-        }))
-    }
-
     fn clocks(&self) -> Clocks {
         let (boot, unix) = (Arc::clone(&self.context), Arc::clone(&self.context));
         Clocks {
@@ -184,7 +163,7 @@ impl Network for Https {
         let fits = self.connection.as_ref().is_some_and(|(to, _)| *to == url);
         if !fits {
             self.connection = None;
-            let opened = open(&self.context, &client, &url, purpose);
+            let opened = connect_in_time(&self.context.time, || client.connect(&url, purpose));
             self.connection = Some((url, opened.map_err(|error| connect_failure(&error))?));
         }
         let Some((_, connection)) = &mut self.connection else {
@@ -213,16 +192,43 @@ impl Network for Https {
     }
 }
 
+/// With what `who` proves to be the device: its certificate and the key of its slot.
+///
+/// # Errors
+/// When the device has no such certificate or key; says what to do.
+pub fn credential(context: &Context, who: Who) -> Result<Option<Credential>, Failure> {
+    let slot = match who {
+        Who::Newcomer | Who::Anchored => return Ok(None),
+        Who::Device => None,
+        Who::Slot(slot) => Some(slot),
+    };
+    let identity = context.state.load::<Identity>().map_err(local)?;
+    let Some(identity) = identity else {
+        return Err(Failure::local("this device is not enrolled"));
+    };
+    let slot = slot.unwrap_or_else(|| identity.active.into());
+    let Some(certificate) = identity.certificate(Slot::from(slot)) else {
+        return Err(Failure::local("there is no certificate; enroll again"));
+    };
+    let chain = certificate.chain.iter().map(|der| der.0.clone()).collect();
+    Ok(Some(Credential {
+        chain,
+        slot: u8::from(slot == KeySlot::B),
+        signer: Arc::new(SlotSigner::new(Arc::clone(&context.keys), slot)?),
+    }))
+}
+
 /// Opens a connection. When the server's certificate is not valid yet by our clock, our clock is
 /// behind: time is lifted to the certificate's beginning, and stays there only if the certificate
 /// then proves genuine. A certificate that has ended is never accepted this way.
-fn open(
-    context: &Context,
-    client: &HttpClient,
-    url: &BaseUrl,
-    purpose: Purpose,
-) -> Result<HttpsConnection, ConnectError> {
-    let refused = match client.connect(url, purpose) {
+///
+/// # Errors
+/// As `connect`.
+pub fn connect_in_time<T>(
+    time: &Time,
+    mut connect: impl FnMut() -> Result<T, ConnectError>,
+) -> Result<T, ConnectError> {
+    let refused = match connect() {
         Err(error @ ConnectError::Clock { expired: false, .. }) => error,
         other => return other,
     };
@@ -233,11 +239,9 @@ fn open(
     else {
         return Err(refused);
     };
-    let before = context.time.floor_ms();
-    context.time.raise_floor(*valid_from_ms);
-    client
-        .connect(url, purpose)
-        .inspect_err(|_| context.time.restore_floor(before))
+    let before = time.floor_ms();
+    time.raise_floor(*valid_from_ms);
+    connect().inspect_err(|_| time.restore_floor(before))
 }
 
 /// The certificates of a PEM file.
@@ -256,7 +260,8 @@ fn read_pem(file: &Path) -> Result<Vec<CertDer>, Failure> {
 }
 
 /// A connection that failed, in the words of the one who knows why.
-fn connect_failure(error: &ConnectError) -> Failure {
+#[must_use]
+pub fn connect_failure(error: &ConnectError) -> Failure {
     let failure = Failure::unreachable(error.to_string());
     match error {
         // It is there: going to another door at once would only move the crowd.

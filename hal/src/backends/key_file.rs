@@ -48,9 +48,10 @@ const DRAWS_MAX: usize = 4;
 
 /// The device's keys in a file.
 pub struct KeyFile {
-    folder: PathBuf,
+    /// Its folder, when that can be open to others.
+    folder: Option<PathBuf>,
     name: String,
-    disk: FolderDisk,
+    disk: Box<dyn Disk>,
     inner: Mutex<Inner>,
 }
 
@@ -79,22 +80,51 @@ impl KeyFile {
         };
         let disk = FolderDisk::open(folder, None).map_err(|cause| disk_failed("open", &cause))?;
         refuse_wider("700", folder)?;
+        if disk.open(name).is_ok() {
+            refuse_wider("600", path)?;
+        }
+        let shown = path.display().to_string();
+        let opened = Self::read(Box::new(disk), name, &shown, entropy)?;
+        Ok(Self {
+            folder: Some(folder.to_path_buf()),
+            ..opened
+        })
+    }
+
+    /// Opens the key file `name` on a disk of its own; there need not be one yet.
+    ///
+    /// # Errors
+    /// When the file is damaged or of a newer version (it is then left as it is), or when it
+    /// cannot be read.
+    pub fn on(
+        disk: Box<dyn Disk>,
+        name: &str,
+        entropy: Box<dyn Entropy>,
+    ) -> Result<Self, KeyError> {
+        Self::read(disk, name, name, entropy)
+    }
+
+    fn read(
+        disk: Box<dyn Disk>,
+        name: &str,
+        shown: &str,
+        entropy: Box<dyn Entropy>,
+    ) -> Result<Self, KeyError> {
         let keys = match disk.open(name) {
             Err(cause) if cause.kind == DiskErrorKind::NotFound => None,
             Err(cause) => return Err(disk_failed("open", &cause)),
             Ok(file) => {
-                refuse_wider("600", path)?;
                 let mut bytes = Zeroizing::new([0; FILE_BYTES + 1]);
                 let count = file
                     .read_at(0, bytes.as_mut_slice())
                     .map_err(|cause| disk_failed("read", &cause))?;
                 let read = bytes.get(..count).unwrap_or_default();
-                let at = |reason: &str| failed("read", format!("{} {reason}", path.display()));
-                Some(Keys::decode(read).map_err(at)?)
+                let refuse = |reason: &str| failed("read", format!("{shown} {reason}"));
+                Some(Keys::decode(read).map_err(refuse)?)
             }
         };
         Ok(Self {
-            folder: folder.to_path_buf(),
+            folder: None,
             name: name.to_owned(),
             disk,
             inner: Mutex::new(Inner { entropy, keys }),
@@ -107,7 +137,9 @@ impl KeyFile {
 
     /// Replaces the file; the keys in `inner` change only when the new file is durable.
     fn replace(&self, inner: &mut Inner, keys: Keys) -> Result<(), KeyError> {
-        refuse_wider("700", &self.folder)?;
+        if let Some(folder) = &self.folder {
+            refuse_wider("700", folder)?;
+        }
         let temporary = format!("{}.new", self.name);
         let write = || {
             self.remove_if_there(&temporary)?;
