@@ -145,6 +145,11 @@ impl<N: Network> CloudDriver<N> {
         let connection = self.network.connect(url, who, purpose)?;
         with(connection).map_err(|error| {
             let CallFault(failure) = error.into();
+            // An answer that does not fit tells the time all the same: a clock that was set right
+            // must not be taken for wrong until the next good answer, for there may be none.
+            if let Some(cloud) = self.network.cloud_time_ms() {
+                self.context.time.hear(cloud);
+            }
             self.network.close();
             failure
         })
