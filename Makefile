@@ -4,6 +4,7 @@
 #   make check   format, lints, docs, licences
 #   make images  every disk that a power cut can leave, and every failing operation
 #   make sim-mutants  plants known bugs into a copy and shows that the tests see them
+#   make sim     agents, cloud, faults and people in one thread; RUNS=200, SEED=n replays one
 #   make bench   speed, memory and size, written to target/bench/summary.json
 #   make herd    a million devices come back to half of a cloud, figures and docs/herd.svg
 #   make fuzz    mutated bytes for every decoder; SECONDS=, TARGET=
@@ -16,8 +17,9 @@ CARGO ?= cargo
 comma := ,
 # One bound on everything that compiles; CI machines have two cores.
 export CARGO_TERM_COLOR ?= auto
+export RUNS SEED
 
-.PHONY: demo test check bench dist docs settings-doc setup programs
+.PHONY: demo test check sim bench dist docs settings-doc setup programs
 
 demo: programs
 	@target/release/demo $(if $(KEEP),--keep)
@@ -39,6 +41,9 @@ check:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; \
 	else echo "cargo-deny is not installed: licences and sources are checked by tests/it/tidy.rs"; fi
+
+sim: programs
+	@target/release/sim
 
 bench: dist
 	$(MAKE) --no-print-directory programs
@@ -73,11 +78,12 @@ settings-doc:
 	$(CARGO) run --quiet --locked -p scantrip-hal --example settings-doc > target/settings.md
 	mv target/settings.md docs/settings.md
 
-# The programs as they are shipped, the agent with a simulated printer, and the demo and the bench.
+# The programs as they are shipped, the agent with a simulated printer, and the demo, the bench
+# and the simulation.
 programs:
 	$(CARGO) build --release --locked --features scantrip/sim \
 		-p scantrip -p scantrip-cloud -p scantrip-tests --bin scantrip --bin scantrip-cloud \
-		--bin demo --bin bench --bin images
+		--bin demo --bin bench --bin images --bin sim
 
 # Independent programs that the tests compare against. Loud when one cannot be had.
 setup:

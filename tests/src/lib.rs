@@ -18,4 +18,5 @@ pub mod mutate;
 pub mod peer;
 pub mod program;
 pub mod seeded;
+pub mod sim;
 pub mod stage;
