@@ -3,6 +3,7 @@
 //! Operator commands go to the running `serve`, or work on the data folder themselves under its
 //! lock. Exit codes: 0 done, 1 failed (standard error says why), 2 not a command.
 
+mod limits;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -59,6 +60,8 @@ enum Action {
         /// Address and port for monitoring (`GET /metrics`), better one of this machine alone.
         #[arg(long, value_name = "ADDR")]
         metrics: Option<SocketAddr>,
+        #[command(flatten)]
+        limits: limits::Options,
     },
     /// Customers.
     #[command(subcommand)]
@@ -229,14 +232,24 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let json = arguments.json;
     let command = match arguments.action {
         Action::Init(options) => return print(&init(&data, options)?, json),
-        Action::Serve { listen, metrics } => {
-            return serve::serve(&data, listen, metrics, |address, metrics| {
-                let mut out = std::io::stdout();
-                if let Some(metrics) = metrics {
-                    drop(writeln!(out, "metrics on http://{metrics}/metrics"));
-                }
-                drop(writeln!(out, "listening on https://{address}"));
-            });
+        Action::Serve {
+            listen,
+            metrics,
+            limits,
+        } => {
+            return serve::serve(
+                &data,
+                listen,
+                limits.limits(),
+                metrics,
+                |address, metrics| {
+                    let mut out = std::io::stdout();
+                    if let Some(metrics) = metrics {
+                        drop(writeln!(out, "metrics on http://{metrics}/metrics"));
+                    }
+                    drop(writeln!(out, "listening on https://{address}"));
+                },
+            );
         }
         action => command(action)?,
     };

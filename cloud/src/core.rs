@@ -9,6 +9,7 @@ pub mod admin;
 pub mod answer;
 pub mod authority;
 mod cache;
+mod caller;
 mod codes;
 mod commit;
 mod desired;
@@ -39,12 +40,15 @@ use scantrip_cloud_client::wire;
 
 use self::answer::{Answer, Refusal, refuse};
 use self::authority::{Authority, AuthorityError, Credential};
-use self::cache::Cache;
+use self::cache::{Cache, Revision};
+use self::global::CertificateOwner;
 use self::principal::Principal;
 use self::record::CertificateOwnerState;
 use self::route::{Access, Action, Route};
 use crate::ports::Ports;
+use crate::sealed_store::VaultError;
 
+pub use self::caller::Caller;
 pub use self::desired::Hold;
 
 /// What an operator may set.
@@ -94,13 +98,15 @@ pub struct Core {
     settings: Settings,
     authority: Authority,
     receipt_signer: Mutex<Option<Arc<Credential>>>,
-    certificates: Cache<String, CertificateOwnerState>,
+    revision: Revision,
+    certificates: Cache<String, Arc<CertificateOwnerState>>,
     desired: Cache<String, Arc<desired::TenantView>>,
     uploads: uploads::Local,
     committed: OnceLock<Box<dyn Fn() + Send + Sync>>,
     presence: standing::Presence,
     watching: AtomicBool,
     metrics: metrics::Metrics,
+    changed: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl std::fmt::Debug for Core {
@@ -122,6 +128,7 @@ impl Core {
             settings,
             authority,
             receipt_signer: Mutex::new(None),
+            revision: Revision::default(),
             certificates: Cache::new(),
             desired: Cache::new(),
             uploads: uploads::Local::default(),
@@ -129,6 +136,7 @@ impl Core {
             presence: standing::Presence::default(),
             watching: AtomicBool::new(false),
             metrics,
+            changed: OnceLock::new(),
         }))
     }
 
@@ -169,10 +177,48 @@ impl Core {
         &self.metrics
     }
 
-    /// Forgets what was cached: after an operator's change in this process.
+    /// Calls `notify` after every change that devices may wait for. Only the first call counts.
+    pub fn on_change(&self, notify: impl Fn() + Send + Sync + 'static) {
+        drop(self.changed.set(Box::new(notify)));
+    }
+
+    /// Believes nothing that was read before: after a change in this process.
     pub fn refresh(&self) {
-        self.certificates.clear();
-        self.desired.clear();
+        self.revision.advance();
+        self.tell_change();
+    }
+
+    /// Looks, once a second at most, whether another process changed something.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn look(&self) -> Result<(), VaultError> {
+        if self.revision.look(&self.ports, self.now_ms())? {
+            self.tell_change();
+        }
+        Ok(())
+    }
+
+    fn tell_change(&self) {
+        if let Some(notify) = self.changed.get() {
+            notify();
+        }
+    }
+
+    /// Whose certificate a caller has; asks the store when it is not known yet.
+    #[must_use]
+    pub fn owner<'c>(&self, caller: &'c Caller) -> Option<&'c CertificateOwner> {
+        caller.find_owner(self);
+        caller.owner()
+    }
+
+    /// As [`Core::owner`], without touching the store.
+    #[must_use]
+    pub fn known_owner<'c>(&self, caller: &'c Caller) -> Option<&'c CertificateOwner> {
+        if caller.owner().is_none() {
+            caller.remember_owner(self);
+        }
+        caller.owner()
     }
 
     /// Begins a request.
@@ -187,16 +233,15 @@ impl Core {
         }
     }
 
-    /// The answer to a poll out of what was read within the last second, without touching the
-    /// store; `None`: take [`Core::route`].
+    /// The answer to a poll out of memory, without touching the store; `None`: take
+    /// [`Core::route`].
     #[must_use]
-    pub fn cached_poll(&self, peer: &Peer, head: &Parts) -> Option<Answer> {
+    pub fn cached_poll(&self, caller: &Caller, head: &Parts) -> Option<Answer> {
         let (route, _) = route::find(&head.method, head.uri.path())?;
         if route.action != Action::Desired {
             return None;
         }
-        let principal = principal::cached(self, peer)?;
-        desired::cached(self, &principal, &head.headers)
+        desired::cached(self, caller, &head.headers)
     }
 
     fn begin(self: &Arc<Self>, peer: &Peer, head: &Parts) -> Result<State, Refusal> {
@@ -208,6 +253,7 @@ impl Core {
             id: id.to_owned(),
             head: head.clone(),
         };
+        self.look()?;
         let principal = match route.access {
             Access::Open => None,
             access => Some(principal::require(self, peer, access)?),

@@ -1,299 +1,196 @@
-//! The listener: TLS and HTTP for the core. It pumps bytes and decides nothing.
+//! The listener: TLS and HTTP for the core. It pumps bytes and decides nothing but who may come in.
 //!
-//! Polls that the core can answer out of its cache are answered in place; everything else runs on
-//! a bounded pool of threads that may block. A slow sender holds no thread: its bytes are gathered
-//! and handed over in pieces. Every wait has an end: handshake, head, each piece of a body.
+//! Polls that the core can answer out of memory are answered in place; everything else runs on a
+//! bounded pool of threads that may block. A slow sender holds no thread: its bytes are gathered
+//! and handed over in pieces. Every wait for a peer has an end (`limits`, `line`), and every
+//! peer a share (`admission`); who is over it is turned away before the handshake.
 
+mod admission;
+mod connection;
+mod limits;
+mod line;
+mod pace;
+mod rate;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::EXPECT;
-use http::request::Parts;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use rustix::net::sockopt;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::core::answer::Answer;
-use crate::core::{Core, Exchange, Hold, Peer};
+use self::admission::{Admission, Full, Visit};
+use crate::core::Core;
+use crate::core::answer::chain;
+use crate::shedding::Shedding;
 
+pub use self::limits::{Limits, Rate};
 pub use self::tls::{ServerIdentity, TlsError};
 
-/// Connections at once: each may hold some hundred kilobytes.
-const CONNECTIONS_MAX: u32 = 4096;
-/// A handshake is two round trips and a signature.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// From the end of an answer to the end of the next head; longer silence closes the connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between two pieces of a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Request line and headers.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// A body is handed over in pieces of at least this: few hops, little memory.
-const PIECE_BYTES: usize = 256 * 1024;
-/// A refused body up to this is read to its end, so that the answer is not lost by a reset.
-const DRAIN_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// How often a held poll looks again.
-const HOLD_LOOK: Duration = Duration::from_secs(1);
-/// Requests under way may end; held polls are answered at once.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often we look for changes by other processes: a look is believed for a second, and polls
+/// shall not have to wait for one.
+const LOOK: Duration = Duration::from_millis(250);
+/// Turning away many is told this often.
+const TELL: Duration = Duration::from_secs(10);
+
+/// What all connections share.
+struct Server {
+    core: Arc<Core>,
+    acceptor: TlsAcceptor,
+    admission: Arc<Admission>,
+    started: Instant,
+    /// Changes with every change that a held poll may wait for.
+    changes: watch::Receiver<u64>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Server {
+    /// Since the start.
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
 
 /// Answers devices on `listener` until `stop`, then lets requests under way end.
 pub async fn serve(
     core: Arc<Core>,
     listener: TcpListener,
     identity: Arc<ServerIdentity>,
+    limits: Limits,
     stop: impl Future<Output = ()>,
 ) {
-    let acceptor = TlsAcceptor::from(identity.config());
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
-    let (stopping, stopped) = watch::channel(false);
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        let place = Arc::clone(&places).acquire_owned();
-        let Ok(place) = place.await else {
-            break;
-        };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut stop => break,
-        };
-        match accepted {
-            Ok((stream, address)) => {
-                let connection = connection(
-                    Arc::clone(&core),
-                    acceptor.clone(),
-                    (stream, address),
-                    stopped.clone(),
-                );
-                tokio::spawn(async move {
-                    connection.await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                // Out of file descriptors, mostly: others have to end first.
-                log::warn!("cannot accept a connection: {error}");
-                sleep(HOLD_LOOK).await;
-            }
-        }
+    let (stop_all, stopping) = watch::channel(false);
+    let (change, changes) = watch::channel(0_u64);
+    core.on_change(move || change.send_modify(|number| *number = number.wrapping_add(1)));
+    let looking = tokio::spawn(look(Arc::clone(&core)));
+    let connections = limits.connections;
+    let server = Arc::new(Server {
+        core,
+        acceptor: TlsAcceptor::from(identity.config()),
+        admission: Admission::new(limits),
+        started: Instant::now(),
+        changes,
+        stopping,
+    });
+    let places = Arc::new(Semaphore::new(connections as usize));
+    tokio::select! {
+        () = accept(&server, &listener, &places) => {}
+        () = stop => {}
     }
     drop(listener);
-    let _told = stopping.send(true);
-    if timeout(SHUTDOWN_TIMEOUT, places.acquire_many(CONNECTIONS_MAX))
-        .await
-        .is_err()
-    {
+    let _told = stop_all.send(true);
+    let all = places.acquire_many(connections);
+    if timeout(limits::SHUTDOWN, all).await.is_err() {
         log::warn!("some requests were cut off; devices will repeat them");
     }
+    looking.abort();
 }
 
-async fn connection(
-    core: Arc<Core>,
-    acceptor: TlsAcceptor,
-    (stream, address): (TcpStream, SocketAddr),
-    mut stopped: watch::Receiver<bool>,
-) {
-    drop(stream.set_nodelay(true));
-    let stream = match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return log::debug!("handshake with {address} failed: {error}"),
-        Err(_) => return log::debug!("handshake with {address} took too long"),
-    };
-    let certificate = stream
-        .get_ref()
-        .1
-        .peer_certificates()
-        .and_then(<[_]>::first);
-    let peer = Arc::new(Peer {
-        address: address.ip().to_canonical(),
-        certificate: certificate.map(|der| der.to_vec()),
-    });
-    let stop = stopped.clone();
-    let service = service_fn(move |request| {
-        // A task of its own: when the line breaks, what came in is still kept.
-        let handling = tokio::spawn(handle(
-            Arc::clone(&core),
-            Arc::clone(&peer),
-            request,
-            stop.clone(),
-        ));
-        async move { handling.await.unwrap_or(Err(Lost)) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop_asked(&mut stopped) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        log::debug!("connection with {address} ended: {error}");
-    }
-}
-
-/// The connection ends without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("the answer was lost")]
-struct Lost;
-
-async fn handle(
-    core: Arc<Core>,
-    peer: Arc<Peer>,
-    request: Request<Incoming>,
-    stopped: watch::Receiver<bool>,
-) -> Result<Response<Full<Bytes>>, Lost> {
-    let (head, body) = request.into_parts();
-    let answer = if body.is_end_stream() {
-        ask(&core, &peer, &head, stopped).await?
-    } else {
-        take(&core, &peer, &head, body).await?
-    };
-    let route = crate::core::route::find(&head.method, head.uri.path());
-    if let Some((route, _)) = route {
-        core.metrics().count(route, answer.status().as_u16());
-    }
-    let name = route.map_or("no route", |(route, _)| route.name);
-    log::debug!("{name} {}", answer.status().as_u16());
-    #[cfg(feature = "fault")]
-    if crate::fault::loses_answer(name) {
-        log::warn!("lost the answer to {name} on purpose");
-        return Err(Lost);
-    }
-    #[cfg(feature = "fault")]
-    let answer = crate::fault::spoil(answer);
-    Ok(answer.map(|body| Full::new(Bytes::from(body))))
-}
-
-/// A request without a body; a poll may be held.
-async fn ask(
-    core: &Arc<Core>,
-    peer: &Arc<Peer>,
-    head: &Parts,
-    mut stopped: watch::Receiver<bool>,
-) -> Result<Answer, Lost> {
-    let mut left: Option<Duration> = None;
+/// Notices changes by other processes.
+async fn look(core: Arc<Core>) {
+    let mut every = interval(LOOK);
     loop {
-        let answer = match core.cached_poll(peer, head) {
-            Some(answer) => answer,
-            None => {
-                let (core, peer, head) = (Arc::clone(core), Arc::clone(peer), head.clone());
-                blocking(move || core.route(&peer, &head).finish()).await?
-            }
-        };
-        let Some(Hold { seconds }) = answer.extensions().get::<Hold>() else {
-            return Ok(answer);
-        };
-        let remaining = left.unwrap_or_else(|| Duration::from_secs(u64::from(*seconds)));
-        let pause = remaining.min(HOLD_LOOK);
-        if pause.is_zero() || *stopped.borrow() {
-            return Ok(answer);
-        }
-        tokio::select! {
-            () = sleep(pause) => {}
-            () = stop_asked(&mut stopped) => return Ok(answer),
-        }
-        left = Some(remaining - pause);
-    }
-}
-
-/// A request with a body.
-async fn take(
-    core: &Arc<Core>,
-    peer: &Arc<Peer>,
-    head: &Parts,
-    mut body: Incoming,
-) -> Result<Answer, Lost> {
-    let mut exchange: Exchange = {
-        let (core, peer, head) = (Arc::clone(core), Arc::clone(peer), head.clone());
-        blocking(move || core.route(&peer, &head)).await?
-    };
-    let mut piece = Vec::new();
-    while exchange.wants_body() {
-        match next(&mut body, &mut piece).await {
-            Next::More => {
-                let full = std::mem::take(&mut piece);
-                exchange = blocking(move || {
-                    exchange.push(&full);
-                    exchange
-                })
-                .await?;
-            }
-            // Whether it ended or broke: the core keeps what came in.
-            Next::End => {
-                return blocking(move || {
-                    exchange.push(&piece);
-                    exchange.finish()
-                })
-                .await;
-            }
+        every.tick().await;
+        let core = Arc::clone(&core);
+        let looked = spawn_blocking(move || core.look()).await;
+        if let Ok(Err(error)) = looked {
+            log::error!("cannot look for changes: {}", chain(&error));
         }
     }
-    if !head.headers.contains_key(EXPECT) {
-        drain(&mut body).await;
-    }
-    blocking(move || exchange.finish()).await
 }
 
-async fn stop_asked(stopped: &mut watch::Receiver<bool>) {
-    // An error: the listener is gone, which is as good.
-    drop(stopped.wait_for(|stopped| *stopped).await);
-}
-
-enum Next {
-    More,
-    End,
-}
-
-/// Gathers the next piece of a body.
-async fn next(body: &mut Incoming, piece: &mut Vec<u8>) -> Next {
-    while piece.len() < PIECE_BYTES {
-        match timeout(BODY_TIMEOUT, body.frame()).await {
-            Ok(Some(Ok(frame))) => {
-                if let Some(bytes) = frame.data_ref() {
-                    piece.extend_from_slice(bytes);
+async fn accept(server: &Arc<Server>, listener: &TcpListener, places: &Arc<Semaphore>) {
+    let mut turned_away = TurnedAway::new(server.started);
+    let mut shedding = Shedding::default();
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => match admit(server, places, address) {
+                Ok((visit, place)) => {
+                    shedding.serve(server.now().as_secs());
+                    let server = Arc::clone(server);
+                    tokio::spawn(async move {
+                        connection::run(server, stream, address, visit).await;
+                        drop(place);
+                    });
                 }
+                Err(why) => {
+                    turned_away.count(why, address);
+                    turn_away(&stream, why, || shedding.turn_away(server.now().as_secs()));
+                }
+            },
+            // It has gone before we came.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                // Out of file descriptors or memory: others have to end first.
+                log::warn!("cannot accept a connection: {error}");
+                sleep(limits::ACCEPT_PAUSE).await;
             }
-            Ok(Some(Err(_)) | None) | Err(_) => return Next::End,
-        }
-    }
-    Next::More
-}
-
-async fn drain(body: &mut Incoming) {
-    let mut left = DRAIN_BYTES_MAX;
-    while let Ok(Some(Ok(frame))) = timeout(HANDSHAKE_TIMEOUT, body.frame()).await {
-        let length = frame.data_ref().map_or(0, Bytes::len);
-        match left.checked_sub(length) {
-            Some(rest) => left = rest,
-            None => return,
         }
     }
 }
 
-/// Runs what may block on the pool for it.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Lost> {
-    spawn_blocking(work).await.map_err(|error| {
-        log::error!("a request ended in a defect of this program: {error}");
-        Lost
-    })
+fn admit(
+    server: &Arc<Server>,
+    places: &Arc<Semaphore>,
+    address: SocketAddr,
+) -> Result<(Visit, OwnedSemaphorePermit), Full> {
+    let place = Arc::clone(places).try_acquire_owned();
+    let place = place.map_err(|_cause| Full::All)?;
+    let visit = server
+        .admission
+        .connect(address.ip().to_canonical(), server.now())?;
+    Ok((visit, place))
+}
+
+/// Before the handshake, which costs twenty times as much. Who comes when everything is full is
+/// told in clear when there is room; who takes too much is reset, so that nothing stays in our
+/// kernel.
+fn turn_away(stream: &TcpStream, why: Full, seconds: impl FnOnce() -> u64) {
+    if why == Full::All {
+        let seconds = seconds();
+        let answer = format!(
+            "HTTP/1.1 503 Busy\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\n\
+             Connection: close\r\n\r\n"
+        );
+        // A new connection has room for it; whoever does not get it waits by its own measure.
+        drop(stream.try_write(answer.as_bytes()));
+    } else {
+        drop(stream.set_zero_linger());
+    }
+}
+
+/// Tells of those who were turned away, without filling the log.
+struct TurnedAway {
+    since: u64,
+    told: Instant,
+}
+
+impl TurnedAway {
+    const fn new(now: Instant) -> Self {
+        Self {
+            since: 0,
+            told: now,
+        }
+    }
+
+    fn count(&mut self, why: Full, address: SocketAddr) {
+        self.since += 1;
+        if self.since == 1 || self.told.elapsed() >= TELL {
+            let number = self.since;
+            log::warn!("turned away {number} connections, the last from {address}: {why}");
+            self.since = 1;
+            self.told = Instant::now();
+        }
+    }
 }
 
 /// Binds the address to listen on.
@@ -301,5 +198,16 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 /// # Errors
 /// When it is in use or not ours.
 pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // As `TcpListener::bind` does: the port may be taken again at once after a restart.
+    socket.set_reuseaddr(true)?;
+    // Connections inherit it.
+    socket.set_send_buffer_size(limits::SEND_BUFFER_BYTES)?;
+    sockopt::set_tcp_user_timeout(&socket, limits::UNACKNOWLEDGED_MS)?;
+    socket.bind(address)?;
+    socket.listen(limits::BACKLOG)
 }

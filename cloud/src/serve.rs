@@ -8,13 +8,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin;
 use crate::core::Core;
 use crate::core::answer::chain;
 use crate::data::DataFolder;
-use crate::listener::{self, ServerIdentity};
+use crate::listener::{self, Limits, ServerIdentity};
 use crate::metrics_listener;
 use crate::runner::Runner;
 use crate::steps::folders::SystemFolders;
@@ -36,6 +37,7 @@ const RUNNER_LOOK: Duration = Duration::from_secs(60);
 pub fn serve(
     data: &DataFolder,
     listen: SocketAddr,
+    limits: Limits,
     metrics: Option<SocketAddr>,
     ready: impl FnOnce(SocketAddr, Option<SocketAddr>),
 ) -> anyhow::Result<()> {
@@ -76,6 +78,7 @@ pub fn serve(
             .spawn(move || admin::serve(&core, &commands))
             .context("cannot start a thread")?;
     }
+    let limits = limits.within(raise_descriptors());
     ready(listener.local_addr()?, monitoring);
     runtime.block_on(async {
         if let Some(metrics) = metrics {
@@ -83,13 +86,23 @@ pub fn serve(
         }
         tokio::spawn(watch(Arc::clone(&core)));
         let house = tokio::spawn(keep_house(Arc::clone(&core), Arc::clone(&identity)));
-        listener::serve(core, listener, identity, stop_signal()).await;
+        listener::serve(core, listener, identity, limits, stop_signal()).await;
         house.abort();
     });
     drop(std::fs::remove_file(&socket));
     runner.stop();
     log::info!("stopped");
     Ok(())
+}
+
+/// Takes as many file descriptors as the system lets us have; gives their number.
+fn raise_descriptors() -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        log::warn!("cannot raise the number of open files: {error}");
+    }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 async fn stop_signal() {

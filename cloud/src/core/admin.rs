@@ -10,7 +10,7 @@ use super::global::{self, INDEX_KEY};
 use super::record::{Device, DeviceEntry, Job, StoredPolicy, StoredWorkflow, Telemetry};
 use super::standing::{self, HistoryRow, Standing};
 use super::tenants::{self, TenantView};
-use super::{Core, codes, jobs, uploads, workflows};
+use super::{Core, cache, codes, jobs, uploads, workflows};
 use crate::keys::KeysError;
 use crate::ports::Ports;
 use crate::sealed_store::{Vault, VaultError};
@@ -293,6 +293,7 @@ impl Core {
                 };
                 let mut batch = vault.batch();
                 batch.replace(&stored, &revoked)?;
+                cache::announce(&mut batch, &self.ports)?;
                 match batch.commit() {
                     Err(error) if error.is_conflict() => {}
                     other => {

@@ -10,7 +10,7 @@ use scantrip_cloud_client::wire::{Desired, EntryPoints};
 use super::answer::{Answer, Refusal, empty, json};
 use super::principal::Principal;
 use super::record::Tenant;
-use super::{Core, workflows};
+use super::{Caller, Core, workflows};
 use crate::sealed_store::VaultError;
 
 /// Mark on a 304 whose asker is content to wait: the listener asks again until something changed
@@ -38,25 +38,28 @@ pub(crate) fn entry_points(core: &Core) -> Answer {
 
 /// `GET /v1/device/desired`.
 pub(crate) fn get(core: &Core, device: &Principal, head: &HeaderMap) -> Result<Answer, Refusal> {
-    let now = core.now_ms();
-    let tenant = device.tenant().to_owned();
-    let view = match core.desired.get(&tenant, now) {
-        Some(view) => view,
+    let (epoch, now) = (core.revision.epoch(), core.now_ms());
+    let view = match core.desired.get(device.tenant(), epoch, now) {
+        Some((view, _)) => view,
         None => {
             let view = Arc::new(view(core, device)?);
-            core.desired.put(tenant, Arc::clone(&view), now);
+            let tenant = device.tenant().to_owned();
+            core.desired.put(tenant, Arc::clone(&view), epoch, now);
             view
         }
     };
-    Ok(answer(&view, device, head))
+    Ok(answer(&view, &device.device, head))
 }
 
-/// As [`get`] out of the cache alone.
-pub(crate) fn cached(core: &Core, device: &Principal, head: &HeaderMap) -> Option<Answer> {
-    let view = core
-        .desired
-        .get(&device.tenant().to_owned(), core.now_ms())?;
-    Some(answer(&view, device, head))
+/// As [`get`] out of memory alone, for a device whose certificate is live.
+pub(crate) fn cached(core: &Core, caller: &Caller, head: &HeaderMap) -> Option<Answer> {
+    let now = core.now_ms();
+    let seen = caller.seen(core, now)?;
+    let live = seen.state.not_after_ms.is_some_and(|end| now <= end);
+    if live {
+        caller.touch(core, &seen.state.owner, now);
+    }
+    live.then(|| answer(&seen.view, &seen.state.owner.device, head))
 }
 
 fn view(core: &Core, device: &Principal) -> Result<TenantView, VaultError> {
@@ -87,7 +90,7 @@ fn view(core: &Core, device: &Principal) -> Result<TenantView, VaultError> {
     })
 }
 
-fn answer(view: &TenantView, device: &Principal, head: &HeaderMap) -> Answer {
+fn answer(view: &TenantView, device: &str, head: &HeaderMap) -> Answer {
     let known = head
         .get_all(IF_NONE_MATCH)
         .iter()
@@ -100,7 +103,7 @@ fn answer(view: &TenantView, device: &Principal, head: &HeaderMap) -> Answer {
         answer
     } else {
         let desired = Desired {
-            device: device.device.clone(),
+            device: device.to_owned(),
             ..view.desired.clone()
         };
         json(StatusCode::OK, &desired)

@@ -16,7 +16,7 @@ use super::jobs::RACES_MAX;
 use super::principal::Principal;
 use super::record::{Certificate, Code, Device, DeviceEntry, SerialOwner, Spent};
 use super::tries::Tryer;
-use super::{Call, Core, codes};
+use super::{Call, Core, cache, codes};
 use crate::ports::hex;
 use crate::sealed_store::{Batch, Stored, Vault, VaultError};
 
@@ -151,8 +151,14 @@ fn first(
     };
     batch.put_over(&Device::place(&id), old.as_ref(), &device)?;
     know(&mut batch, vault, &id, &issued);
+    if old.is_some() {
+        // Its certificate before may have to give way.
+        cache::announce(&mut batch, &core.ports)?;
+    }
     batch.commit()?;
-    core.certificates.clear();
+    if old.is_some() {
+        core.refresh();
+    }
     Ok(issued.der)
 }
 
@@ -195,7 +201,7 @@ pub(crate) fn reenroll(core: &Core, device: &Principal, body: &[u8]) -> Result<A
             Err(error) if error.is_conflict() => {}
             Err(error) => return Err(error.into()),
             Ok(()) => {
-                core.certificates.clear();
+                core.refresh();
                 return Ok(certificates(&issued.der));
             }
         }

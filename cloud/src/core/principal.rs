@@ -1,5 +1,7 @@
 //! Who asks: the device behind a client certificate, if it may.
 
+use std::sync::Arc;
+
 use scantrip_cloud_client::problem::ProblemKind;
 
 use super::answer::{Refusal, refuse};
@@ -35,24 +37,27 @@ impl Principal {
 /// The device that asks, if `access` lets it.
 pub(crate) fn require(core: &Core, peer: &Peer, access: Access) -> Result<Principal, Refusal> {
     let fingerprint = fingerprint(peer)?;
-    let now = core.now_ms();
-    let state = match core.certificates.get(&fingerprint, now) {
-        Some(state) => state,
-        None => {
-            let state = look_up(core, &fingerprint)?.ok_or_else(revoked)?;
-            core.certificates
-                .put(fingerprint.clone(), state.clone(), now);
-            state
-        }
-    };
-    admit(core, fingerprint, state, access)
+    let state = state(core, &fingerprint)?.ok_or_else(revoked)?;
+    admit(core, fingerprint, &state, access)
 }
 
-/// As [`require`] for a device that was seen within the last second.
-pub(crate) fn cached(core: &Core, peer: &Peer) -> Option<Principal> {
-    let fingerprint = fingerprint(peer).ok()?;
-    let state = core.certificates.get(&fingerprint, core.now_ms())?;
-    admit(core, fingerprint, state, Access::Device).ok()
+/// Whose certificate it is, live or not.
+pub(crate) fn owner(core: &Core, fingerprint: &str) -> Option<CertificateOwner> {
+    let state = state(core, fingerprint).ok().flatten()?;
+    Some(state.owner.clone())
+}
+
+fn state(core: &Core, fingerprint: &str) -> Result<Option<Arc<CertificateOwnerState>>, VaultError> {
+    let (epoch, now) = (core.revision.epoch(), core.now_ms());
+    if let Some((state, _)) = core.certificates.get(fingerprint, epoch, now) {
+        return Ok(Some(state));
+    }
+    let Some(state) = look_up(core, fingerprint)?.map(Arc::new) else {
+        return Ok(None);
+    };
+    let key = fingerprint.to_owned();
+    core.certificates.put(key, Arc::clone(&state), epoch, now);
+    Ok(Some(state))
 }
 
 fn fingerprint(peer: &Peer) -> Result<String, Refusal> {
@@ -85,7 +90,7 @@ fn look_up(core: &Core, fingerprint: &str) -> Result<Option<CertificateOwnerStat
 fn admit(
     core: &Core,
     fingerprint: String,
-    state: CertificateOwnerState,
+    state: &CertificateOwnerState,
     access: Access,
 ) -> Result<Principal, Refusal> {
     let not_after = state.not_after_ms.ok_or_else(revoked)?;
@@ -106,7 +111,7 @@ fn admit(
         .touch(&state.owner.tenant, &state.owner.device, core.now_ms());
     Ok(Principal {
         vault: Vault::open(&core.ports, &state.owner.tenant)?,
-        device: state.owner.device,
+        device: state.owner.device.clone(),
         fingerprint,
     })
 }

@@ -22,7 +22,7 @@
 //! | `T#t#D#d#F` | sequence | [`wire::Outcome`] |
 //!
 //! Global rows hold ids or counts alone and are not sealed: `G#CERT#hash`, `G#CODE#hash`,
-//! `G#TENANT` and `G#TRY#hash`; see [`super::global`].
+//! `G#TENANT`, `G#TRY#hash` and `G#REVISION`; see [`super::global`].
 
 use scantrip_cloud_client::wire;
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,7 @@
 
 use scantrip_cloud_client::wire;
 
+use super::cache;
 use super::jobs::RACES_MAX;
 use super::record::{StoredPolicy, StoredWorkflow, Tenant};
 use crate::sealed_store::{Stored, Vault, VaultError};
@@ -121,6 +122,7 @@ fn change_tenant<T>(
             return Ok(None);
         };
         batch.replace(&stored, &tenant)?;
+        cache::announce(&mut batch, vault.ports())?;
         match batch.commit() {
             Ok(()) => return Ok(Some(result)),
             Err(error) if error.is_conflict() => {}

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
-use rustls::crypto::ring::default_provider;
 use rustls::crypto::ring::sign::any_ecdsa_type;
+use rustls::crypto::ring::{Ticketer, default_provider};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
@@ -122,10 +122,14 @@ fn server_config(identity: &Arc<ServerIdentity>) -> Result<ServerConfig, TlsErro
     let verifier = DeviceVerifier::new(&identity.core, Arc::clone(&provider))?;
     let time: Arc<dyn TimeProvider> = Arc::new(CoreTime(Arc::clone(&identity.core)));
     let mut config = ServerConfig::builder_with_details(provider, time)
-        .with_protocol_versions(&[&version::TLS12])?
+        .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_cert_resolver(Arc::<ServerIdentity>::clone(identity));
     config.require_ems = true;
+    // Resumption without memory on our side. A ticket holds the client's certificate, whose
+    // revocation and end the core looks at with every request.
+    config.ticketer = Ticketer::new()?;
+    config.send_tls13_tickets = 1;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -3,7 +3,7 @@
 use scantrip_cloud_client::wire::{Desired, Workflow};
 
 use super::*;
-use crate::core::Hold;
+use crate::core::{Caller, Hold};
 
 fn workflow(id: &str) -> Workflow {
     Workflow {
@@ -82,15 +82,51 @@ fn a_change_by_another_process_shows_within_a_second() {
 fn a_repeated_poll_is_answered_without_the_store() {
     let cloud = Cloud::new();
     let device = cloud.device(&cloud.tenant("a"), "SN-1");
+    let caller = Caller::new(device.peer);
     let poll = || {
         let request = Request::get("/v1/device/desired").body(()).unwrap();
-        cloud
-            .core
-            .cached_poll(&device.peer, &request.into_parts().0)
+        let answer = cloud.core.cached_poll(&caller, &request.into_parts().0);
+        answer.map(|answer| answer.status())
     };
-    assert_eq!(poll().map(|answer| answer.status()), Some(StatusCode::OK));
+    assert_eq!(poll(), Some(StatusCode::OK));
     cloud.world.advance_seconds(1);
-    assert!(poll().is_none());
+    assert_eq!(poll(), None, "nobody has looked for changes for a second");
+    cloud.core.look().unwrap();
+    assert_eq!(poll(), Some(StatusCode::OK));
+    cloud.world.advance_seconds(60);
+    cloud.core.look().unwrap();
+    assert_eq!(poll(), None, "rows are read again once a minute");
+}
+
+#[test]
+fn a_revocation_shows_in_another_process_within_a_second() {
+    let mut cloud = Cloud::new();
+    let device = cloud.device(&cloud.tenant("a"), "SN-1");
+    let serving = Arc::clone(&cloud.core);
+    cloud.restart();
+    cloud.core.revoke_device(&device.id).unwrap();
+    cloud.core = serving;
+    cloud.world.advance_seconds(1);
+    let caller = Caller::new(device.peer.clone());
+    let request = Request::get("/v1/device/desired").body(()).unwrap();
+    let (head, ()) = request.into_parts();
+    assert!(cloud.core.cached_poll(&caller, &head).is_none());
+    let refused = cloud.get(&device, "/v1/device/desired", &[]);
+    assert_eq!(problem(&refused).0, "device-revoked");
+    cloud.core.look().unwrap();
+    assert!(cloud.core.cached_poll(&caller, &head).is_none());
+}
+
+#[test]
+fn a_connection_that_is_open_feels_a_revocation_at_once() {
+    let cloud = Cloud::new();
+    let device = cloud.device(&cloud.tenant("a"), "SN-1");
+    let caller = Caller::new(device.peer.clone());
+    let request = Request::get("/v1/device/desired").body(()).unwrap();
+    let (head, ()) = request.into_parts();
+    assert!(cloud.core.cached_poll(&caller, &head).is_some());
+    cloud.core.revoke_device(&device.id).unwrap();
+    assert!(cloud.core.cached_poll(&caller, &head).is_none());
 }
 
 #[test]
