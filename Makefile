@@ -9,6 +9,7 @@
 #   make herd    a million devices come back to half of a cloud, figures and docs/herd.svg
 #   make fuzz    mutated bytes for every decoder; SECONDS=, TARGET=
 #   make wild    kills and bad lines for the shipped programs; ROUNDS=, SEED=
+#   make gate    instructions of the hot paths against tests/budgets.toml
 #   make dist    the agent as it goes on a printer; TARGET=... for another machine than this
 #   make docs    the API documentation
 #   make settings-doc   docs/settings.md from the list of settings
@@ -19,7 +20,7 @@ comma := ,
 export CARGO_TERM_COLOR ?= auto
 export RUNS SEED
 
-.PHONY: demo test check sim bench dist docs settings-doc setup programs
+.PHONY: demo test check sim bench gate dist docs settings-doc setup programs
 
 demo: programs
 	@target/release/demo $(if $(KEEP),--keep)
@@ -62,6 +63,10 @@ wild:
 .PHONY: herd
 herd:
 	$(CARGO) run --locked -p scantrip-tests --bin herd
+
+gate: setup
+	$(CARGO) build --release --locked -p scantrip-tests --bin bench
+	target/release/bench gate
 
 # The agent as it goes on a printer, without tables for unwinding (musl's start files want them).
 # RELR=1 saves 130 KB more where the device has glibc 2.36 or later.

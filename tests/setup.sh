@@ -6,7 +6,7 @@ set -euo pipefail
 missing=()
 for pair in openssl:openssl curl:curl qpdf:qpdf pdfimages:poppler-utils faketime:faketime \
     ippeveprinter:cups-ipp-utils dbus-daemon:dbus-daemon snmpd:snmpd \
-    scanimage:sane-utils airscan-discover:sane-airscan; do
+    scanimage:sane-utils airscan-discover:sane-airscan valgrind:valgrind; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0

@@ -6,11 +6,16 @@
     reason = "a bench talks to a person"
 )]
 
+mod fleet;
 mod goals;
+mod instructions;
 mod memory;
 mod pairs;
+mod paths;
 mod restart;
+mod server;
 mod spool;
+mod stats;
 mod upload;
 
 use std::fs;
@@ -38,10 +43,25 @@ folder = "OUT"
 name = "{date} {counter:04}.pdf"
 "#;
 
-/// Runs every measurement and prints and writes the summary.
+/// Runs what the arguments name; without any, every measurement. Prints and writes the summary.
 #[must_use]
-pub fn run() -> ExitCode {
-    match measure() {
+pub fn run(arguments: &[String]) -> ExitCode {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments[..] {
+        [] => measure(),
+        ["server"] => target_folder().and_then(|target| {
+            let folder = fresh(&target.join("bench"))?;
+            server::measure(&folder.join("server")).map(drop)
+        }),
+        ["twin", folder] => server::twin::serve(Path::new(folder)),
+        ["gate"] => instructions::gate().map(drop),
+        ["path", name, operations] => operations
+            .parse()
+            .context("not a number")
+            .and_then(|operations| instructions::run(name, operations)),
+        _ => Err(anyhow::anyhow!("no such bench: {arguments:?}")),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the bench failed: {error:#}");
@@ -52,17 +72,11 @@ pub fn run() -> ExitCode {
 
 fn measure() -> anyhow::Result<()> {
     let target = target_folder()?;
-    let folder = target.join("bench");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir_all(&folder)?;
+    let folder = fresh(&target.join("bench"))?;
     let mut summary = serde_json::Map::new();
     let mut keep = |part: Value| {
-        for (key, value) in part.as_object().into_iter().flatten() {
-            println!("{key:<40} {value}");
-            summary.insert(key.clone(), value.clone());
-        }
+        tell(&part);
+        summary.extend(part.as_object().into_iter().flatten().map(own));
     };
     keep(binary_size(&target)?);
     keep(spool::against_the_ceiling(&folder.join("spool"))?);
@@ -90,6 +104,26 @@ fn merge(all: &mut Value, part: Value) {
     match (all, part) {
         (Value::Object(all), Value::Object(part)) => all.extend(part),
         (all, part) => *all = part,
+    }
+}
+
+/// An empty folder.
+fn fresh(folder: &Path) -> anyhow::Result<PathBuf> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    Ok(folder.to_path_buf())
+}
+
+fn own((key, value): (&String, &Value)) -> (String, Value) {
+    (key.clone(), value.clone())
+}
+
+/// Prints figures, one a line.
+fn tell(part: &Value) {
+    for (key, value) in part.as_object().into_iter().flatten() {
+        println!("{key:<40} {value}");
     }
 }
 

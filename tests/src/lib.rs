@@ -7,8 +7,10 @@
     reason = "a harness fails loudly, like the tests that it is part of"
 )]
 
+pub mod attack;
 pub mod bench;
 pub mod demo;
+pub mod descriptors;
 pub mod document;
 pub mod escl;
 pub mod front_door;

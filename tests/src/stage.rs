@@ -2,6 +2,7 @@
 //! it, and one simulated MFP. The demo and the end-to-end tests play on it.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub struct Stage {
     cast: Cast,
     doors: Vec<(String, FrontDoor)>,
     serving: Option<Running>,
+    address: Option<SocketAddr>,
 }
 
 impl Stage {
@@ -64,6 +66,7 @@ impl Stage {
             cast,
             doors,
             serving: None,
+            address: None,
         };
         program::run(stage.cloud().args(&stage_init))?;
         stage.serve(&[])?;
@@ -94,6 +97,7 @@ impl Stage {
         let address = address
             .parse()
             .with_context(|| format!("not an address: {address}"))?;
+        self.address = Some(address);
         for (_, door) in &self.doors {
             door.relay_to(address);
         }
@@ -108,6 +112,12 @@ impl Stage {
     pub fn serve_today(&mut self) -> anyhow::Result<()> {
         self.cast.cloud_environment.clear();
         self.serve(&[])
+    }
+
+    /// Where the cloud itself listens, behind its front doors.
+    #[must_use]
+    pub const fn cloud_address(&self) -> Option<SocketAddr> {
+        self.address
     }
 
     /// The running cloud, to be killed or waited for.

@@ -75,7 +75,7 @@ fn watch(process: u32, peak: &AtomicU64, done: &AtomicBool) {
 }
 
 /// `RssAnon` of a process (proc(5)), in bytes.
-fn rss_anon(process: u32) -> Option<u64> {
+pub(super) fn rss_anon(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("RssAnon:"))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;

@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    scantrip_tests::bench::run()
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    scantrip_tests::bench::run(&arguments)
 }
