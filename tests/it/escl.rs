@@ -178,7 +178,7 @@ fn the_backend_conforms_as_the_simulated_mfp_does() {
 fn every_dress_gives_a_stack_whole_and_in_order() {
     for dress in Dress::ALL {
         let mut desk = Desk::new(dress, 3, &[]);
-        let capabilities = desk.scanner.capabilities().expect(dress.name());
+        let capabilities = desk.scanner.capabilities().expect("capabilities");
         desk.expect(&feeder(), 3);
         if capabilities.platen.is_some() {
             let (pages, fault) = desk.scan(&settings(InputSource::Platen));
@@ -313,7 +313,6 @@ fn what_does_no_harm_is_passed_over() {
         &[It::Chunked],
         &[It::NoLength],
         &[It::PdfType],
-        &[It::LostCreated],
         &[It::CutCreated],
         &[It::NoLocation],
         &[It::Silent(2)],
@@ -328,6 +327,14 @@ fn what_does_no_harm_is_passed_over() {
         assert_eq!((pages.len(), fault), (3, None), "{odd:?}");
         desk.expect_in_order(&pages);
     }
+}
+
+#[test]
+fn a_job_whose_answer_was_lost_holds_the_scanner_and_the_person_is_told() {
+    let mut desk = Desk::hp(3, &[Oddity::LostCreated]);
+    let (pages, fault) = desk.scan(&feeder());
+    let kind = fault.map(|it| it.kind);
+    assert_eq!((pages.len(), kind), (0, Some(ScannerErrorKind::Busy)));
 }
 
 #[test]
@@ -584,8 +591,10 @@ fn pages_without_a_height_are_mended_in_the_document_and_not_on_the_device() {
 }
 
 #[test]
-fn sane_airscan_scans_from_the_simulated_scanner_in_every_dress() {
-    for dress in Dress::ALL {
+fn sane_airscan_scans_from_the_simulated_scanner_in_every_dress_it_knows() {
+    // Its release in Debian 12 takes every resolution out of a range for 0.
+    let known = Dress::ALL.into_iter().filter(|it| *it != Dress::Brother);
+    for dress in known {
         let desk = Desk::new(dress, 2, &[]);
         // It waits instead of asking too early, which takes no time to count here.
         let mut oddities = dress.oddities();

@@ -3,7 +3,10 @@
 #![expect(
     clippy::indexing_slicing,
     clippy::string_slice,
-    reason = "a test's helper fails loudly, like the test itself"
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test's helper fails loudly and says what it did"
 )]
 
 mod bad_input;

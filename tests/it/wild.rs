@@ -183,7 +183,7 @@ impl Day {
         let named = events.iter().find_map(|event| event["job"].as_str());
         // Whoever fed paper told the job's id first, unless the agent died before it could.
         let Some(job) = continued
-            .or(named.map(str::to_owned))
+            .or_else(|| named.map(str::to_owned))
             .or_else(|| self.unseen())
         else {
             assert!(fed.is_empty(), "paper moved for no job: {fed:?}");

@@ -1,5 +1,5 @@
 //! Measures, tells, and writes `target/bench/summary.json`. Only a missed limit fails
-//! ([`goals`]).
+//! (`goals`).
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,

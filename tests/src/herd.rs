@@ -1,9 +1,9 @@
 //! The herd: a whole fleet on a virtual clock meets a cloud that was away and comes back at half
 //! of its capacity.
 //!
-//! Each device is the agent's shipped session machine ([`fleet`]), the places for those who are
+//! Each device is the agent's shipped session machine (`fleet`), the places for those who are
 //! turned away are given out by the cloud's shipped [`Shedding`](scantrip_cloud::shedding). Only
-//! the time that work takes in the cloud is a model ([`cloud`]). `docs/herd.md` tells the rest.
+//! the time that work takes in the cloud is a model (`cloud`). `docs/herd.md` tells the rest.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,

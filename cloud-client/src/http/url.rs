@@ -50,7 +50,8 @@ impl BaseUrl {
         };
         let uri: Uri = text.parse().map_err(|_not_a_uri| fail("not a URL"))?;
         let tls = uri.scheme() == Some(&Scheme::HTTPS);
-        if !tls && !(plain && uri.scheme() == Some(&Scheme::HTTP)) {
+        let plain = plain && uri.scheme() == Some(&Scheme::HTTP);
+        if !tls && !plain {
             return Err(fail("the scheme is not https"));
         }
         let (scheme, default_port) = if tls { ("https", 443) } else { ("http", 80) };

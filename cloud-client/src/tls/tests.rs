@@ -291,16 +291,16 @@ fn a_server_that_speaks_no_tls_is_told_apart() {
 #[test]
 fn the_certificate_seen_first_is_the_only_one_from_then_on() {
     let (first, second) = (Ca::new("first"), Ca::new("second"));
-    let pin = Arc::new(std::sync::OnceLock::new());
+    let pin = Arc::new(OnceLock::new());
     // For another name and outside its validity: nobody vouches for a scanner's certificate.
     let year_later = NOW_MS + 400 * 24 * 3600 * 1000;
-    let mut reach = |ca: &Ca, name: &str| {
+    let reach = |ca: &Ca, name: &str| {
         let (url, server) = listen_tls(1, ca.server(name).config(None), |_| {});
         let settings = settings(Roots::FirstSeen(Arc::clone(&pin)), None);
         let client = HttpClient::new(settings, None, Timeouts::default(), clocks_at(year_later));
         let limit = crate::http::Limit {
-            total: std::time::Duration::from_secs(5),
-            stall: std::time::Duration::from_secs(5),
+            total: Duration::from_secs(5),
+            stall: Duration::from_secs(5),
         };
         let reached = client
             .expect("a client")

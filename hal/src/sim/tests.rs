@@ -93,11 +93,13 @@ fn check_fault(fault: &str, pages_before: usize, kind: ScannerErrorKind, adf: Ad
     assert_eq!((first.len(), ended), (pages_before, Some(kind)));
     let status = scanner.status().unwrap();
     assert_eq!(status.adf, Some(adf));
+    // A sheet that was through on one side only is fed again from its front.
+    let first = &first[..pages_before / 2 * 2];
     let (rest, ended) = scan(&mut scanner, &DUPLEX);
     assert_eq!((first.len() + rest.len(), ended), (6, None));
     let untroubled = scan(&mut with_faults(3, "").scanner(), &DUPLEX).0;
     assert!(
-        untroubled == [first, rest].concat(),
+        untroubled == [first, &rest].concat(),
         "other pages than without the fault"
     );
 }
@@ -298,9 +300,9 @@ fn pages_fed_whole_are_recorded_byte_for_byte_and_numbers_go_on() {
     let mut fed = Vec::new();
     for _ in 0..2 {
         let mfp = device();
-        for _ in 0..2 {
-            fed.extend(scan(&mut mfp.scanner(), &DUPLEX).0);
-        }
+        let until_the_jam = scan(&mut mfp.scanner(), &DUPLEX).0;
+        assert_eq!(until_the_jam.len(), 1, "a front that comes again");
+        fed.extend(scan(&mut mfp.scanner(), &DUPLEX).0);
     }
     let whole: Vec<_> = fed
         .into_iter()

@@ -479,7 +479,7 @@ impl State {
             _ if running => "Processing",
             _ => "Idle",
         };
-        let fault = self.stuck.or(status.and_then(|status| status.adf));
+        let fault = self.stuck.or_else(|| status.and_then(|status| status.adf));
         let adf = match fault {
             Some(AdfState::Jam) => "ScannerAdfJam",
             Some(AdfState::MultipickDetected) => "ScannerAdfMultipickDetected",

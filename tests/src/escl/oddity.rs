@@ -123,7 +123,7 @@ oddities! {
 fn number<T: FromStr>(text: &str, value: &str) -> Result<T, String> {
     value
         .parse()
-        .map_err(|_| format!("a number is missing: {text}"))
+        .map_err(|_not_one| format!("a number is missing: {text}"))
 }
 
 impl Oddity {

@@ -674,6 +674,7 @@ pub fn scripts(drawn: u64) -> Vec<Script> {
 }
 
 /// Each holds what once broke a promise, or could.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn written() -> [&'static [Step]; 8] {
     use Step::{Cancel, Create, FailFlush, GiveUp, Receipt, Reopen, Restart, Save, Seal, Void};
 

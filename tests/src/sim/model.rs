@@ -500,7 +500,8 @@ mod tests {
 
     #[test]
     fn a_missing_a_foreign_an_altered_and_a_moved_page_are_seen() {
-        let cases: [(&str, &dyn Fn(&mut Vec<Vec<u8>>), Wrong); 3] = [
+        type Change<'a> = &'a dyn Fn(&mut Vec<Vec<u8>>);
+        let cases: [(&str, Change<'_>, Wrong); 3] = [
             ("t", &|pages| drop(pages.pop()), Wrong::Lost),
             ("t", &|pages| pages[0][40] ^= 1, Wrong::Altered),
             ("t", &|pages| pages.swap(0, 1), Wrong::Altered),

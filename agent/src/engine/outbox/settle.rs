@@ -93,6 +93,13 @@ impl Machine {
             self.tell_failed(id, "it was discarded in the cloud");
             return self.discarded(id);
         }
+        if matches!(failure.disposition, Disposition::TooLate(_))
+            && matches!(job.stage, Stage::Sending(_))
+        {
+            // Power was cut between commit and receipt: asking again brings the same receipt.
+            job.stage = Stage::Committing;
+            return;
+        }
         if hopeless && job.stage != Stage::Discarding {
             if matches!(job.stage, Stage::Filling { .. }) {
                 // It is told when the job is finished; scanning goes on meanwhile.

@@ -329,6 +329,19 @@ fn a_discard_that_came_too_late_keeps_the_receipt() {
 }
 
 #[test]
+fn a_job_that_the_cloud_has_taken_already_is_committed_again_for_its_receipt() {
+    let mut machine = machine();
+    machine.handle_sealed(job(1), 1, false);
+    call(&mut machine, 0);
+    let taken = Failure {
+        disposition: Disposition::TooLate(None),
+        ..Failure::local("the cloud has taken the job already".to_owned())
+    };
+    machine.handle_uploaded(&at(1), job(1), None, Err(taken));
+    assert!(matches!(call(&mut machine, 1), Some(Call::Commit { .. })));
+}
+
+#[test]
 fn after_a_restart_jobs_go_on_where_they_were() {
     let found = |n, stage| Found {
         job: job(n),

@@ -14,6 +14,9 @@ pub fn xml(bytes: &[u8]) {
 }
 
 /// What is read offers something of everything.
+///
+/// # Panics
+/// If a part that was read offers nothing.
 pub fn capabilities(bytes: &[u8]) {
     if let Ok(caps) = Capabilities::parse(bytes) {
         let told = caps.scanner();
@@ -32,6 +35,9 @@ pub fn status(bytes: &[u8]) {
 }
 
 /// However a page is cut into pieces, the same is seen.
+///
+/// # Panics
+/// If the pieces make a difference.
 pub fn image(bytes: &[u8]) {
     let look = |piece: usize| {
         let mut look = Look::default();
@@ -42,6 +48,9 @@ pub fn image(bytes: &[u8]) {
 }
 
 /// URLs and the paths of jobs.
+///
+/// # Panics
+/// If a URL does not read as it was written.
 pub fn location(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(url) = text.parse::<DeviceUrl>() {
@@ -53,6 +62,9 @@ pub fn location(bytes: &[u8]) {
 }
 
 /// An answer on the network.
+///
+/// # Panics
+/// If a question grows without bound.
 pub fn mdns(bytes: &[u8]) {
     let _records = dns::answer(bytes);
     let mut browser = Browser::default();

@@ -150,7 +150,7 @@ impl Ticket {
         if settings.source == InputSource::Adf {
             line(&format!("<scan:Duplex>{}</scan:Duplex>", settings.duplex));
         }
-        let _infallible = write!(out, "</scan:ScanSettings>\n");
+        let _infallible = writeln!(out, "</scan:ScanSettings>");
         out
     }
 }
