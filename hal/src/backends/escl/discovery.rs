@@ -1,6 +1,6 @@
 //! Who answers on the network: DNS-SD over multicast (RFC 6763, 6762), asked at 0, 1, 2 and 4 s.
 //!
-//! [`Browser`] knows neither sockets nor clocks. Questions go out from a port of our own, so that
+//! `Browser` knows neither sockets nor clocks. Questions go out from a port of our own, so that
 //! answers come back to us alone and nothing else on this machine is disturbed.
 
 use std::collections::BTreeMap;
