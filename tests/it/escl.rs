@@ -591,14 +591,13 @@ fn pages_without_a_height_are_mended_in_the_document_and_not_on_the_device() {
 }
 
 #[test]
-fn sane_airscan_scans_from_the_simulated_scanner_in_every_dress_it_knows() {
-    // Its release in Debian 12 takes every resolution out of a range for 0.
-    let known = Dress::ALL.into_iter().filter(|it| *it != Dress::Brother);
-    for dress in known {
+fn sane_airscan_scans_from_the_simulated_scanner_in_the_dresses_it_reads() {
+    // Debian 12's release reads neither documents without the usual prefixes (Canon, Epson, Xerox)
+    // nor a range of resolutions (Brother), nor an image whose height comes last.
+    for dress in [Dress::Hp, Dress::Kyocera, Dress::AdfOnly] {
         let desk = Desk::new(dress, 2, &[]);
-        // It waits instead of asking too early, which takes no time to count here.
         let mut oddities = dress.oddities();
-        oddities.retain(|it| *it != Oddity::EarlyEnd);
+        oddities.retain(|it| *it != Oddity::NoHeight);
         desk.sim.set_oddities(&oddities);
         let folder = TempDir::new().expect("a folder");
         let write = |name: &str, text: &str| {

@@ -7,14 +7,14 @@ use scantrip_hal::clock::{Clock, Instant, UnixTime};
 
 /// When this source was written, 2026-11-01: no earlier time is true. Moved with each release.
 const RELEASED_MS: u64 = 1_793_491_200_000;
-/// No skew was measured.
+/// The cloud has told no time yet.
 const UNKNOWN: i64 = i64::MIN;
 
-/// The clocks, the floor below which no time is true, and the skew that was measured.
+/// The clocks, the floor below which no time is true, and the time that the cloud told.
 pub struct Time {
     clock: Arc<dyn Clock>,
     floor_ms: AtomicU64,
-    skew_ms: AtomicI64,
+    cloud_at_boot_ms: AtomicI64,
 }
 
 impl Time {
@@ -24,7 +24,7 @@ impl Time {
         Self {
             clock,
             floor_ms: AtomicU64::new(floor_ms.max(RELEASED_MS)),
-            skew_ms: AtomicI64::new(UNKNOWN),
+            cloud_at_boot_ms: AtomicI64::new(UNKNOWN),
         }
     }
 
@@ -40,15 +40,14 @@ impl Time {
         self.clock.wall()
     }
 
-    /// The best guess: the device's clock, set right by the measured skew, never below the floor.
+    /// The best guess: the cloud's time where it was heard, else the device's clock; never below
+    /// the floor.
     #[must_use]
     pub fn wall(&self) -> UnixTime {
-        let clock = self.clock.wall().as_millis();
-        let skew = match self.skew_ms.load(Ordering::Relaxed) {
-            UNKNOWN => 0,
-            skew => skew,
+        let right = match self.cloud_at_boot_ms.load(Ordering::Relaxed) {
+            UNKNOWN => self.clock.wall().as_millis(),
+            at_boot => self.boot().as_millis().saturating_add_signed(at_boot),
         };
-        let right = clock.saturating_add_signed(skew);
         UnixTime::from_millis(right.max(self.floor_ms()))
     }
 
@@ -74,12 +73,13 @@ impl Time {
         self.floor_ms.store(unix_ms, Ordering::Relaxed);
     }
 
-    /// The cloud told its time over verified TLS.
+    /// The cloud told its time over verified TLS. It runs on with the time since boot, so that
+    /// setting the device's clock afterwards does not move it.
     pub fn hear(&self, cloud_ms: u64) {
         let cloud = i64::try_from(cloud_ms).unwrap_or(i64::MAX);
-        let device = i64::try_from(self.clock.wall().as_millis()).unwrap_or(i64::MAX);
-        self.skew_ms
-            .store(cloud.saturating_sub(device), Ordering::Relaxed);
+        let boot = i64::try_from(self.boot().as_millis()).unwrap_or(i64::MAX);
+        self.cloud_at_boot_ms
+            .store(cloud.saturating_sub(boot), Ordering::Relaxed);
     }
 }
 
@@ -110,11 +110,32 @@ mod tests {
     }
 
     #[test]
-    fn the_measured_skew_sets_the_wall_right_but_not_the_checks() {
+    fn the_clouds_time_sets_the_wall_right_but_not_the_checks() {
         let late = RELEASED_MS + 1_000_000;
         let time = Time::new(Arc::new(Fixed(late)), 0);
         time.hear(late - 600);
         assert_eq!(time.wall().as_millis(), late - 600);
         assert_eq!(time.for_certificates_ms(), late);
+    }
+    #[test]
+    fn setting_the_clock_does_not_move_the_clouds_time() {
+        let late = RELEASED_MS + 1_000_000;
+        let clock = Arc::new(Settable(AtomicU64::new(5)));
+        let time = Time::new(Arc::<Settable>::clone(&clock), 0);
+        time.hear(late);
+        clock.0.store(late, Ordering::Relaxed);
+        assert_eq!(time.wall().as_millis(), late);
+    }
+
+    struct Settable(AtomicU64);
+
+    impl Clock for Settable {
+        fn boot(&self) -> Instant {
+            Instant::default()
+        }
+
+        fn wall(&self) -> UnixTime {
+            UnixTime::from_millis(self.0.load(Ordering::Relaxed))
+        }
     }
 }
