@@ -418,6 +418,17 @@ impl JobFile {
         })
     }
 
+    /// A write that failed half-way may have left a whole record: who opens the file again leaves
+    /// the page out. After a full disk the file goes on, and voids it itself.
+    fn doubt(&self, object: u32, error: &SpoolError) {
+        if let Some(held) = self.shared.jobs().get_mut(&self.job)
+            && !error.is_full()
+            && !held.doubtful.contains(&object)
+        {
+            held.doubtful.push(object);
+        }
+    }
+
     /// Voids objects through a new handle: one whose sync failed is of no more use.
     fn write_voids(&mut self, objects: &[u32]) -> Result<(), SpoolError> {
         self.file = self
@@ -531,7 +542,10 @@ impl PageWriter<'_> {
         self.whole()?;
         let object = self.object();
         self.failed = true;
-        let closing = self.file.close(Kind::Page, Some(details.clone()))?;
+        let closing = self
+            .file
+            .close(Kind::Page, Some(details.clone()))
+            .inspect_err(|error| self.file.doubt(object, error))?;
         self.failed = false;
         self.file.pages += 1;
         Ok(PageRecord {

@@ -1,5 +1,6 @@
 use scantrip_cloud_client::wire::INTENT_OBJECT;
 use scantrip_hal::backends::folder_disk::FolderDisk;
+use scantrip_hal::fault::{DiskFault, FaultDisk, FaultPlan};
 use sha2::{Digest, Sha256};
 
 use super::record::{BODY_BYTES_MAX, RECORD_BYTES};
@@ -291,6 +292,43 @@ fn a_failed_sync_ends_the_job_with_the_pages_before_it() {
         assert_eq!(objects.iter().map(|o| o.object).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(read(&mut reader, objects[1]).unwrap(), b"one");
     }
+}
+
+#[test]
+fn a_page_whose_write_broke_off_stays_out_of_the_job() {
+    let mut broken = 0;
+    for at in 1.. {
+        let disk = MemoryDisk::new();
+        let short = DiskFault::ShortWrite(DiskErrorKind::Io);
+        let faulty = FaultDisk::new(Arc::new(disk.clone()), FaultPlan::at(at, short));
+        let Ok((spool, _)) = Spool::open(Arc::new(faulty.clone()), "spool", LIMITS) else {
+            continue;
+        };
+        let Ok(mut file) = spool.create(job(1), b"sealed intent", &mut Counter(1)) else {
+            continue;
+        };
+        if save(&mut file, 1, b"one").is_err() {
+            continue;
+        }
+        if save(&mut file, 2, b"two").is_ok() {
+            break;
+        }
+        broken += 1;
+        drop(file);
+        save(&mut spool.reopen(job(1)).unwrap(), 3, b"three").unwrap();
+        let objects: Vec<_> = spool.reader(job(1)).unwrap().objects().collect();
+        assert_eq!(
+            objects.iter().map(|o| o.object).collect::<Vec<_>>(),
+            [1, 3],
+            "operation {at}"
+        );
+        assert_eq!(
+            draft(&disk.after_cut(Keep::All)).0,
+            [1, 3],
+            "operation {at}"
+        );
+    }
+    assert!(broken >= 3, "chunk, record and sync");
 }
 
 #[test]
