@@ -205,9 +205,14 @@ const THOROUGH_EVERY: usize = 23;
 /// Every so many images of a stop, recovery is stopped as well.
 const AGAIN_EVERY: usize = 11;
 
-/// Builds and checks every image of all workloads on `threads` threads.
+/// Builds and checks every image of all workloads on `threads` threads; `done` hears of each
+/// workload that is through, with its images.
 #[must_use]
-pub fn exhaust(workloads: &[Box<dyn Workload>], threads: usize) -> Tally {
+pub fn exhaust(
+    workloads: &[Box<dyn Workload>],
+    threads: usize,
+    done: &(dyn Fn(&str, u64) + Sync),
+) -> Tally {
     let next = AtomicUsize::new(0);
     // One broken image is enough to begin with.
     let broken = AtomicBool::new(false);
@@ -217,7 +222,9 @@ pub fn exhaust(workloads: &[Box<dyn Workload>], threads: usize) -> Tally {
             scope.spawn(|| {
                 let mut tally = Tally::default();
                 while let Some(workload) = workloads.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let before = tally.images;
                     stop_everywhere(&**workload, &mut tally);
+                    done(&workload.name(), tally.images - before);
                     broken.fetch_or(!tally.broken.is_empty(), Ordering::Relaxed);
                     if broken.load(Ordering::Relaxed) {
                         break;

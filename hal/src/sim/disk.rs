@@ -166,6 +166,11 @@ impl SimDisk {
         self.world().flush_fails = true;
     }
 
+    /// Takes back [`SimDisk::fail_next_flush`] when no flush came.
+    pub fn heal(&self) {
+        self.world().flush_fails = false;
+    }
+
     /// The cache forgets what failed flushes have lost, as memory pressure would make it.
     pub fn evict(&self) {
         for inode in &mut self.world().inodes {

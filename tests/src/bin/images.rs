@@ -49,7 +49,9 @@ fn run(arguments: &[String]) -> anyhow::Result<bool> {
         }
         return Ok(replayed.broken.is_none());
     }
-    let mut tally: Tally = images::exhaust(&workloads, threads);
+    let mut tally: Tally = images::exhaust(&workloads, threads, &|name, images| {
+        eprintln!("{name}: {images} images");
+    });
     rot::exhaust(&mut tally);
     for (broken, case) in &tally.broken {
         println!("{:?}: {}", broken.promise, broken.what);

@@ -94,6 +94,8 @@ impl Swept {
                 let disk = fresh();
                 let port: Arc<dyn Disk> = Arc::new(faulty(&disk, FaultPlan::at(at, kind)));
                 let check = play(&disk, &port);
+                // A flush failure that the run never came to is none of the recovery's.
+                disk.heal();
                 self.runs += 1;
                 let crashes = (0..CRASHES).map(|seed| disk.crashed(seed ^ at << 8));
                 // The disk as it is, for an agent that starts again without a power cut; last,
