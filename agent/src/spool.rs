@@ -347,7 +347,7 @@ struct Held {
     bytes: u64,
     /// Whether a [`JobFile`] writes it.
     writing: bool,
-    /// Objects whose sync failed: what the file seems to hold of them proves nothing.
+    /// Objects whose write or sync failed: what the file seems to hold of them proves nothing.
     doubtful: Vec<u32>,
 }
 
@@ -384,6 +384,13 @@ impl Shared {
             });
         }
         Ok(())
+    }
+
+    /// Objects of a job that do not count, whatever its file says.
+    fn doubtful(&self, job: JobId) -> Vec<u32> {
+        let jobs = self.jobs();
+        jobs.get(&job)
+            .map_or_else(Vec::new, |held| held.doubtful.clone())
     }
 
     /// Notes how many bytes the job's file takes now.

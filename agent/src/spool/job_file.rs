@@ -131,13 +131,14 @@ impl JobFile {
         this.last_object = index.last_object;
         this.pages = u32::try_from(index.pages.len()).unwrap_or(u32::MAX);
         this.reserved = this.file.len()?;
-        for object in doubtful.into_iter().chain(unsound) {
-            this.append(Kind::Void, object, 0)?;
-        }
         this.abandoned = index.unfinished();
         // The void record of what was left unfinished is still to be synced.
         let unsynced = this.abandoned.filter(|&object| is_page(object));
         this.synced_object = unsynced.map_or(index.last_object, |object| object - 1);
+        for object in doubtful.into_iter().chain(unsound) {
+            this.append(Kind::Void, object, 0)?;
+            this.sync(object)?;
+        }
         Ok(this)
     }
 
@@ -400,9 +401,12 @@ impl JobFile {
             return Ok(());
         };
         self.ended = true;
-        let mut doubtful: Vec<u32> = (self.synced_object + 1..=self.last_object).collect();
-        if !doubtful.contains(&object) {
-            doubtful.push(object);
+        // Voids of pages doubted before may be among what was not flushed.
+        let mut doubtful = self.shared.doubtful(self.job);
+        for object in (self.synced_object + 1..=self.last_object).chain([object]) {
+            if !doubtful.contains(&object) {
+                doubtful.push(object);
+            }
         }
         // For whoever reads the file before the next power cut and finds the page in the cache.
         if let Err(error) = self.write_voids(&doubtful) {
@@ -418,11 +422,10 @@ impl JobFile {
         })
     }
 
-    /// A write that failed half-way may have left a whole record: who opens the file again leaves
-    /// the page out. After a full disk the file goes on, and voids it itself.
-    fn doubt(&self, object: u32, error: &SpoolError) {
+    /// A write that failed half-way may have left a whole record: who reads the file leaves the
+    /// page out.
+    fn doubt(&self, object: u32) {
         if let Some(held) = self.shared.jobs().get_mut(&self.job)
-            && !error.is_full()
             && !held.doubtful.contains(&object)
         {
             held.doubtful.push(object);
@@ -453,12 +456,17 @@ impl JobFile {
         error.into()
     }
 
-    /// Says in the file that a given-up object does not count. Made durable by the next sync.
+    /// Says in the file that a given-up object does not count. Made durable by the next sync; at
+    /// once when its record may be whole.
     fn write_abandoned(&mut self) -> Result<(), SpoolError> {
-        if let Some(object) = self.abandoned {
-            self.append(Kind::Void, object, 0)?;
-            self.abandoned = None;
+        let Some(object) = self.abandoned else {
+            return Ok(());
+        };
+        self.append(Kind::Void, object, 0)?;
+        if self.shared.doubtful(self.job).contains(&object) {
+            self.sync(object)?;
         }
+        self.abandoned = None;
         Ok(())
     }
 
@@ -545,7 +553,7 @@ impl PageWriter<'_> {
         let closing = self
             .file
             .close(Kind::Page, Some(details.clone()))
-            .inspect_err(|error| self.file.doubt(object, error))?;
+            .inspect_err(|_| self.file.doubt(object))?;
         self.failed = false;
         self.file.pages += 1;
         Ok(PageRecord {

@@ -59,12 +59,7 @@ impl JobReader {
     pub fn refresh(&mut self) -> Result<(), SpoolError> {
         self.index.advance(&*self.file)?;
         self.loaded = None;
-        let doubtful = self
-            .shared
-            .jobs()
-            .get(&self.job)
-            .map_or_else(Vec::new, |held| held.doubtful.clone());
-        for object in doubtful {
+        for object in self.shared.doubtful(self.job) {
             self.index.forget(object);
         }
         Ok(())

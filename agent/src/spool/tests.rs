@@ -296,39 +296,43 @@ fn a_failed_sync_ends_the_job_with_the_pages_before_it() {
 
 #[test]
 fn a_page_whose_write_broke_off_stays_out_of_the_job() {
-    let mut broken = 0;
-    for at in 1.. {
-        let disk = MemoryDisk::new();
-        let short = DiskFault::ShortWrite(DiskErrorKind::Io);
-        let faulty = FaultDisk::new(Arc::new(disk.clone()), FaultPlan::at(at, short));
-        let Ok((spool, _)) = Spool::open(Arc::new(faulty.clone()), "spool", LIMITS) else {
-            continue;
-        };
-        let Ok(mut file) = spool.create(job(1), b"sealed intent", &mut Counter(1)) else {
-            continue;
-        };
-        if save(&mut file, 1, b"one").is_err() {
-            continue;
-        }
-        if save(&mut file, 2, b"two").is_ok() {
-            break;
-        }
-        broken += 1;
-        drop(file);
-        save(&mut spool.reopen(job(1)).unwrap(), 3, b"three").unwrap();
-        let objects: Vec<_> = spool.reader(job(1)).unwrap().objects().collect();
-        assert_eq!(
-            objects.iter().map(|o| o.object).collect::<Vec<_>>(),
-            [1, 3],
-            "operation {at}"
-        );
-        assert_eq!(
-            draft(&disk.after_cut(Keep::All)).0,
-            [1, 3],
-            "operation {at}"
-        );
+    for kind in [DiskErrorKind::Io, DiskErrorKind::Full] {
+        let broken = (1..)
+            .map_while(|at| break_page_two(at, kind))
+            .filter(|&broken| broken);
+        assert!(broken.count() >= 3, "chunk, record and sync");
     }
-    assert!(broken >= 3, "chunk, record and sync");
+}
+
+/// Breaks the disk's operation `at` off half-way; whether that was while page 2 was saved, and
+/// `None` when nothing broke.
+fn break_page_two(at: u64, kind: DiskErrorKind) -> Option<bool> {
+    let disk = MemoryDisk::new();
+    let plan = FaultPlan::at(at, DiskFault::ShortWrite(kind));
+    let faulty = FaultDisk::new(Arc::new(disk.clone()), plan);
+    let Ok((spool, _)) = Spool::open(Arc::new(faulty), "spool", LIMITS) else {
+        return Some(false);
+    };
+    let Ok(mut file) = spool.create(job(1), b"sealed intent", &mut Counter(1)) else {
+        return Some(false);
+    };
+    if save(&mut file, 1, b"one").is_err() {
+        return Some(false);
+    }
+    if save(&mut file, 2, b"two").is_ok() {
+        return None;
+    }
+    let objects = || -> Vec<u32> {
+        let reader = spool.reader(job(1)).unwrap();
+        reader.objects().map(|object| object.object).collect()
+    };
+    assert_eq!(objects(), [1], "operation {at}");
+    drop(file);
+    save(&mut spool.reopen(job(1)).unwrap(), 3, b"three").unwrap();
+    assert_eq!(objects(), [1, 3], "operation {at}");
+    let cut = disk.after_cut(Keep::All);
+    assert_eq!(draft(&cut).0, [1, 3], "operation {at}");
+    Some(true)
 }
 
 #[test]

@@ -47,6 +47,8 @@ struct Told {
     created: bool,
     saved: BTreeMap<u32, usize>,
     in_hand: Option<(u32, usize)>,
+    /// Pages called not saved. A draft may still show them until something later is durable.
+    failed: Vec<(u32, usize)>,
     given_up: Vec<u32>,
     voiding: Vec<u32>,
     sealing: bool,
@@ -55,6 +57,19 @@ struct Told {
     removing: bool,
     removed: bool,
     cancelled: bool,
+}
+
+impl Told {
+    /// Pages that were not called saved, and may be there.
+    fn unsure(&self) -> impl Iterator<Item = (u32, usize)> + '_ {
+        self.in_hand.into_iter().chain(self.failed.iter().copied())
+    }
+
+    /// Something later is durable: what failed before does not count, ever.
+    fn settle(&mut self) {
+        let failed = self.failed.drain(..);
+        self.given_up.extend(failed.map(|(object, _)| object));
+    }
 }
 
 /// Three reservations: a third job opens, and neither it nor a fourth finds room to grow.
@@ -355,11 +370,11 @@ impl Agent {
             }
             _ if !told.created => {}
             Step::Save(n, object, length) if !told.sealing && !gone => {
-                let before = told.in_hand.replace((object, length));
-                told.given_up.extend(before.map(|(object, _)| object));
+                told.failed.extend(told.in_hand.replace((object, length)));
                 save(self.file(n)?, object, &page(n, object, length))?;
                 told.in_hand = None;
                 told.saved.insert(object, length);
+                told.settle();
             }
             Step::GiveUp(n, object, length) if !told.sealing && !gone => {
                 told.given_up.push(object);
@@ -371,6 +386,7 @@ impl Agent {
                 self.file(n)?.void(object)?;
                 told.saved.remove(&object);
                 told.given_up.push(object);
+                told.settle();
             }
             Step::Reopen(n) => {
                 self.files.remove(&n);
@@ -565,8 +581,8 @@ fn check_job(spool: &Spool, n: u8, told: &Told, found: &RecoveredJob) -> Result<
             require(!told.sealed, Promise::Lost, || {
                 format!("job {n} was sealed and is a draft")
             })?;
-            let in_hand = |object: &u32| told.in_hand.is_some_and(|(hand, _)| hand == *object);
-            let explained = |object: &u32| in_hand(object) || told.given_up.contains(object);
+            let unsure = |object: &u32| told.unsure().any(|(unsure, _)| unsure == *object);
+            let explained = |object: &u32| unsure(object) || told.given_up.contains(object);
             require(damaged.iter().all(explained), Promise::Lost, || {
                 format!("job {n}: damaged {damaged:?}")
             })?;
@@ -588,13 +604,21 @@ fn check_job(spool: &Spool, n: u8, told: &Told, found: &RecoveredJob) -> Result<
             return require(!told.created, Promise::Lost, || what);
         }
     };
-    check_pages(spool, n, told, &numbers)
+    let drafted = matches!(found.kind, RecoveredKind::Draft { .. });
+    check_pages(spool, n, told, &numbers, drafted)
 }
 
-/// Every page told of is there, byte for byte; more is only the one that was in hand.
-fn check_pages(spool: &Spool, n: u8, told: &Told, numbers: &[u32]) -> Result<(), Broken> {
+/// Every page told of is there, byte for byte; more, in a draft, is only what may be in it.
+fn check_pages(
+    spool: &Spool,
+    n: u8,
+    told: &Told,
+    numbers: &[u32],
+    drafted: bool,
+) -> Result<(), Broken> {
     let mut expected = told.saved.clone();
-    expected.extend(told.in_hand.filter(|(object, _)| numbers.contains(object)));
+    let unsure = told.unsure().filter(|(object, _)| numbers.contains(object));
+    expected.extend(unsure.filter(|_| drafted));
     expected.retain(|object, _| !told.voiding.contains(object) || numbers.contains(object));
     for object in expected.keys() {
         require(numbers.contains(object), Promise::Lost, || {
