@@ -30,6 +30,8 @@ pub const FINISHED_MAX: usize = 1000;
 /// How long a finished job is remembered: 90 days.
 pub const FINISHED_DAYS_MAX: u64 = 90;
 
+/// What is read of a record at once: most are whole in it.
+const GLANCE_BYTES: usize = 1024;
 /// Bytes that may be spent on what no longer counts before the file is written anew.
 const SPARE_BYTES: u64 = 1024 * 1024;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -400,11 +402,13 @@ impl Log {
 
     /// The valid record at `offset` that belongs to this file, if there is one.
     fn record(&self, offset: u64) -> Result<Option<(Header, Vec<u8>)>, JournalError> {
-        let mut bytes = [0; HEADER_BYTES];
-        if self.file.read_at(offset, &mut bytes)? < HEADER_BYTES {
+        let mut glance = [0; GLANCE_BYTES];
+        let read = self.file.read_at(offset, &mut glance)?;
+        let glanced = glance.get(..read).unwrap_or_default();
+        let Some((bytes, rest)) = glanced.split_first_chunk::<HEADER_BYTES>() else {
             return Ok(None);
-        }
-        let header = match Header::parse(&bytes) {
+        };
+        let header = match Header::parse(bytes) {
             Ok(header) => header,
             Err(HeaderFault::Newer(version)) => return Err(JournalError::Newer { version }),
             Err(HeaderFault::Broken) => return Ok(None),
@@ -413,9 +417,17 @@ impl Log {
         if header.kind != Kind::Entry || (begun && header.salt != self.salt) {
             return Ok(None);
         }
-        let mut body = vec![0; header.body_bytes as usize];
-        let read = self.file.read_at(offset + HEADER_BYTES as u64, &mut body)?;
-        let whole = read == body.len() && checksum(&body) == header.body_checksum;
+        let length = header.body_bytes as usize;
+        let mut body = rest
+            .get(..length.min(rest.len()))
+            .unwrap_or_default()
+            .to_vec();
+        if body.len() < length {
+            body.resize(length, 0);
+            let read = self.file.read_at(offset + HEADER_BYTES as u64, &mut body)?;
+            body.truncate(read);
+        }
+        let whole = body.len() == length && checksum(&body) == header.body_checksum;
         Ok(whole.then_some((header, body)))
     }
 

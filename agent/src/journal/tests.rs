@@ -60,6 +60,26 @@ fn the_last_entry_of_a_job_counts_after_a_restart() {
 }
 
 #[test]
+fn an_entry_of_any_length_reads_back() {
+    let disk = MemoryDisk::new();
+    let (journal, _) = open(&disk);
+    let long = |n: u32| {
+        let mut entry = entry(n, JobState::Queued);
+        entry.workflow_name = "n".repeat(n as usize);
+        entry
+    };
+    let lengths = [0, 500, 600, 700, 800, 900, 5000, 100_000];
+    for n in lengths {
+        journal.put(&long(n)).unwrap();
+    }
+    let (journal, damage) = open(&disk);
+    assert_eq!(damage, JournalDamage::default());
+    for n in lengths {
+        assert_eq!(journal.get(job(n)).unwrap(), Some(long(n)));
+    }
+}
+
+#[test]
 fn nothing_readable_is_stored() {
     let disk = MemoryDisk::new();
     open(&disk).0.put(&entry(1, JobState::Queued)).unwrap();
