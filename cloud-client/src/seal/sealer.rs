@@ -67,7 +67,7 @@ impl Sealer {
             header: header.to_bytes(),
             chunks: derived.chunks,
             chunk_size: chunk_size as usize,
-            held: Zeroizing::new(Vec::with_capacity(chunk_size as usize)),
+            held: Zeroizing::new(Vec::with_capacity(chunk_size as usize + TAG_BYTES)),
             plaintext_len: 0,
         })
     }
@@ -92,8 +92,7 @@ impl Sealer {
             if plaintext.is_empty() {
                 return Ok(());
             }
-            append(&mut self.chunks, &self.held, false, out);
-            self.held.clear();
+            self.release(false, out);
         }
         while plaintext.len() > self.chunk_size {
             let (chunk, tail) = plaintext.split_at(self.chunk_size);
@@ -106,7 +105,22 @@ impl Sealer {
 
     /// Appends the last chunk.
     pub fn finish(mut self, out: &mut Vec<u8>) {
-        append(&mut self.chunks, &self.held, true, out);
+        self.release(true, out);
+    }
+
+    /// Encrypts the held chunk where it stands. Into an empty `out` it moves without a copy: the
+    /// two buffers change places.
+    fn release(&mut self, last: bool, out: &mut Vec<u8>) {
+        let tag = self.chunks.seal(&mut self.held, last);
+        self.held.extend_from_slice(&tag);
+        if out.is_empty() {
+            std::mem::swap(&mut *self.held, out);
+        } else {
+            out.extend_from_slice(&self.held);
+        }
+        self.held.clear();
+        // While it is empty, so that no plaintext is left behind by a buffer that grows.
+        self.held.reserve_exact(self.chunk_size + TAG_BYTES);
     }
 
     #[cfg(test)]
