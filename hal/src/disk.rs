@@ -49,7 +49,8 @@ pub trait DiskFile: Send {
     /// Writes all of `bytes` at `offset`. Not durable before [`DiskFile::sync_data`].
     ///
     /// # Errors
-    /// When the disk is full or cannot write; any part of `bytes` may then be on it.
+    /// When the disk is full or cannot write; any part of `bytes` may then be on it. A disk may
+    /// write later: then an operation that follows, at the latest the next sync, fails instead.
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), DiskError>;
     /// The file's length in bytes.
     ///

@@ -4,22 +4,25 @@
 //! the file system has no such call, the free space is checked instead. A handle whose sync failed
 //! refuses every later sync: the kernel may have dropped the bytes and would report success.
 
+mod behind;
 mod quota;
 
+use std::cell::RefCell;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate, statvfs};
+use rustix::fs::{FallocateFlags, OFlags, fallocate, statvfs};
 use rustix::io::Errno;
 
+use self::behind::Behind;
 use self::quota::Quota;
 use crate::disk::{Disk, DiskError, DiskErrorKind, DiskFile};
 
-/// Writes from this length on are given to the disk at once; smaller ones wait for the sync.
+/// Writes from this length on go behind the caller's back and to the disk at once; smaller ones
+/// wait for what is under way, then for the sync.
 const WRITE_BEHIND_BYTES: usize = 64 * 1024;
 
 /// A folder as a disk.
@@ -74,11 +77,12 @@ impl FolderDisk {
             None => 0,
         };
         Ok(Box::new(FolderFile {
-            file,
+            file: Arc::new(file),
             inode,
             path: path.to_owned(),
             root: self.root.clone(),
             quota: self.quota.clone(),
+            behind: RefCell::new(None),
             sync_failed: false,
         }))
     }
@@ -193,17 +197,42 @@ impl Disk for FolderDisk {
 }
 
 struct FolderFile {
-    file: File,
+    file: Arc<File>,
     inode: u64,
     path: String,
     root: PathBuf,
     quota: Option<Arc<Quota>>,
+    /// Made at the first long write.
+    behind: RefCell<Option<Behind>>,
     sync_failed: bool,
 }
 
 impl FolderFile {
     fn fail(&self, operation: &'static str, cause: &io::Error) -> DiskError {
         error(operation, &self.path, cause)
+    }
+
+    /// Waits for the writes under way; every operation sees what was written before it.
+    fn settle(&self) -> Result<(), DiskError> {
+        match &mut *self.behind.borrow_mut() {
+            Some(behind) => behind.settle().map_err(|cause| self.fail("write", &cause)),
+            None => Ok(()),
+        }
+    }
+
+    fn write_behind(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let behind = self.behind.get_mut();
+        if behind.is_none() {
+            let again = File::open(self.root.join(&self.path));
+            *behind = again
+                .and_then(|again| Behind::start(Arc::clone(&self.file), again))
+                .ok();
+        }
+        match behind {
+            Some(behind) => behind.write(offset, bytes),
+            // Without a thread the caller waits.
+            None => behind::write(&self.file, offset, bytes),
+        }
     }
 
     /// Takes space for a file of `length` bytes from the quota, if there is one.
@@ -222,6 +251,7 @@ impl FolderFile {
 
 impl DiskFile for FolderFile {
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<usize, DiskError> {
+        self.settle()?;
         let mut done = 0;
         while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
             match self.file.read_at(rest, offset + done as u64) {
@@ -236,19 +266,17 @@ impl DiskFile for FolderFile {
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
         self.charge("write", offset + bytes.len() as u64)?;
-        self.file
-            .write_all_at(bytes, offset)
-            .map_err(|cause| self.fail("write", &cause))?;
-        if bytes.len() >= WRITE_BEHIND_BYTES {
-            // The disk begins now, so that the sync finds little left to do. Only advice: whether
-            // it helps or fails, the sync decides.
-            let length = NonZeroU64::new(bytes.len() as u64);
-            let _advised = fadvise(&self.file, offset, length, Advice::DontNeed);
-        }
-        Ok(())
+        let written = if bytes.len() >= WRITE_BEHIND_BYTES {
+            self.write_behind(offset, bytes)
+        } else {
+            self.settle()?;
+            self.file.write_all_at(bytes, offset)
+        };
+        written.map_err(|cause| self.fail("write", &cause))
     }
 
     fn len(&self) -> Result<u64, DiskError> {
+        self.settle()?;
         self.file
             .metadata()
             .map(|metadata| metadata.len())
@@ -272,6 +300,7 @@ impl DiskFile for FolderFile {
 
     fn set_len(&mut self, length: u64) -> Result<(), DiskError> {
         self.charge("set length of", length)?;
+        self.settle()?;
         self.file
             .set_len(length)
             .map_err(|cause| self.fail("set length of", &cause))?;
@@ -285,7 +314,15 @@ impl DiskFile for FolderFile {
         if self.sync_failed {
             return Err(self.fail("sync", &io::Error::other("an earlier sync failed")));
         }
-        self.file.sync_data().map_err(|cause| {
+        self.settle()?;
+        let synced = self.file.sync_data().and_then(|()| {
+            let behind = self.behind.get_mut().as_ref();
+            match behind.is_none_or(Behind::flushed) {
+                true => Ok(()),
+                false => Err(io::Error::other("a flush before it failed")),
+            }
+        });
+        synced.map_err(|cause| {
             self.sync_failed = true;
             self.fail("sync", &cause)
         })
