@@ -49,6 +49,9 @@ pub fn run(arguments: &[String]) -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments[..] {
         [] => measure(),
+        [name @ ("spool" | "upload" | "restart" | "memory")] => {
+            target_folder().and_then(|target| part(name, &fresh(&target.join("bench"))?).map(drop))
+        }
         ["server"] => target_folder().and_then(|target| {
             let folder = fresh(&target.join("bench"))?;
             server::measure(&folder.join("server")).map(drop)
@@ -74,17 +77,15 @@ fn measure() -> anyhow::Result<()> {
     let target = target_folder()?;
     let folder = fresh(&target.join("bench"))?;
     let mut summary = serde_json::Map::new();
-    let mut keep = |part: Value| {
-        tell(&part);
+    let mut keep = |part: &Value| {
         summary.extend(part.as_object().into_iter().flatten().map(own));
     };
-    keep(binary_size(&target)?);
-    keep(spool::against_the_ceiling(&folder.join("spool"))?);
-    keep(upload::against_curl(&stage(&folder.join("upload"))?)?);
-    keep(restart::with_ten_thousand_jobs(stage(
-        &folder.join("restart"),
-    )?)?);
-    keep(memory::of_a_long_job(&stage(&folder.join("memory"))?)?);
+    let size = binary_size(&target)?;
+    tell(&size);
+    keep(&size);
+    for name in ["spool", "upload", "restart", "memory"] {
+        keep(&part(name, &folder)?);
+    }
     let verdict = goals::judge(&mut summary);
     println!("{}", verdict.table);
     write(
@@ -97,6 +98,19 @@ fn measure() -> anyhow::Result<()> {
         verdict.missed.join(", ")
     );
     Ok(())
+}
+
+/// One part of the bench, told.
+fn part(name: &str, folder: &Path) -> anyhow::Result<Value> {
+    let folder = folder.join(name);
+    let told = match name {
+        "spool" => spool::against_the_ceiling(&folder)?,
+        "upload" => upload::against_curl(&stage(&folder)?)?,
+        "restart" => restart::with_ten_thousand_jobs(stage(&folder)?)?,
+        _ => memory::of_a_long_job(&stage(&folder)?)?,
+    };
+    tell(&told);
+    Ok(told)
 }
 
 /// Puts the figures of `part` beside those in `all`.

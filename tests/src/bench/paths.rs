@@ -1,6 +1,8 @@
 //! The hot paths whose instructions are counted. To add one: a function that sets up and then
 //! does its operation that many times, a line in [`PATHS`], a line in `tests/budgets.toml`.
 
+mod agent;
+
 use anyhow::{Context, ensure};
 use http::{Request, StatusCode};
 use scantrip_cloud::core::Caller;
@@ -18,11 +20,22 @@ pub(super) struct Path {
 }
 
 /// Every hot path.
-pub(super) const PATHS: &[Path] = &[Path {
-    name: "poll-core",
-    operations: 10_000,
-    run: poll_core,
-}];
+pub(super) const PATHS: &[Path] = &[
+    path("poll-core", 10_000, poll_core),
+    path("seal-piece", 20, agent::seal_piece),
+    path("save-page", 3, agent::save_page),
+    path("read-page", 10, agent::read_page),
+    path("journal-put", 200, agent::journal_put),
+    path("append-step", 10, agent::append_step),
+];
+
+const fn path(name: &'static str, operations: u32, run: fn(u32) -> anyhow::Result<()>) -> Path {
+    Path {
+        name,
+        operations,
+        run,
+    }
+}
 
 /// A poll that changes nothing, through the core alone.
 fn poll_core(operations: u32) -> anyhow::Result<()> {

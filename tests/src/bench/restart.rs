@@ -92,7 +92,8 @@ fn details() -> PageDetails {
     }
 }
 
-fn entry(job: JobId, number: u64) -> JobEntry {
+/// A queued job of one page.
+pub(super) fn entry(job: JobId, number: u64) -> JobEntry {
     let at_ms = 1_700_000_000_000 + number;
     JobEntry {
         job,

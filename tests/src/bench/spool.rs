@@ -35,7 +35,7 @@ const JPEG_PAGE_BYTES: usize = 1_000_000;
 const RAW_PAGES: u32 = 8;
 const JPEG_PAGES: u32 = 64;
 /// What scanners give at once.
-const PIECE_BYTES: usize = 64 * 1024;
+pub(super) const PIECE_BYTES: usize = 64 * 1024;
 const TENANT: &str = "bench";
 const DEVICE: &str = "bench";
 
