@@ -120,6 +120,12 @@ impl Runner {
         Some(now_ms)
     }
 
+    /// How many jobs may be done now, and how many are to be tried again later.
+    #[must_use]
+    pub fn queue(&self) -> (usize, usize) {
+        (self.due.len(), self.retry_at_ms.len())
+    }
+
     /// Reads the queues and does what is due besides; what fails for one tenant holds up no other.
     /// Returns when to come again.
     fn visit_tenants(&mut self, now_ms: u64) -> Option<u64> {

@@ -170,6 +170,7 @@ impl RunnerThread {
         let folders = Arc::new(SystemFolders::new(data.root().join("delivered")));
         let mut runner = Runner::new(core.ports().clone(), folders);
         let clock = Arc::clone(&core.ports().clock);
+        let core = Arc::clone(core);
         let stopping = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopping);
         let thread = std::thread::Builder::new()
@@ -177,6 +178,8 @@ impl RunnerThread {
             .spawn(move || {
                 while !stop.load(Ordering::Acquire) {
                     let next = runner.step(clock.now_ms());
+                    let (due, later) = runner.queue();
+                    core.metrics().set_queue(due, later);
                     let wait = next.map_or(RUNNER_LOOK, |next| {
                         Duration::from_millis(next.saturating_sub(clock.now_ms()))
                     });

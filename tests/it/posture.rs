@@ -191,5 +191,12 @@ fn the_operators_numbers_are_on_an_address_of_their_own() {
         page.contains("\nscantrip_devices{state=\"present\"} 0\n"),
         "{page}"
     );
+    for state in ["due", "later"] {
+        let line = format!("\nscantrip_runner_jobs{{state=\"{state}\"}} 0\n");
+        assert!(page.contains(&line), "{page}");
+    }
+    let memory = page.split("\nprocess_resident_memory_bytes ").nth(1);
+    let bytes = memory.and_then(|rest| rest.lines().next()?.parse::<u64>().ok());
+    assert!(bytes.is_some_and(|bytes| bytes > 1 << 20), "{page}");
     assert!(curl(&url.replace("/metrics", "/v1/device/desired")).starts_with("HTTP/1.1 404"));
 }

@@ -21,6 +21,8 @@ pub struct Metrics {
     pub(crate) reports: AtomicU64,
     /// Events that devices had to drop.
     pub(crate) events_dropped: AtomicU64,
+    /// Jobs that the runner may do now, and those that it tries again later.
+    queued: [AtomicU64; 2],
     started_ms: u64,
 }
 
@@ -30,7 +32,15 @@ impl Metrics {
             requests: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
             reports: AtomicU64::new(0),
             events_dropped: AtomicU64::new(0),
+            queued: Default::default(),
             started_ms: now_ms,
+        }
+    }
+
+    /// The runner's queue is so long: jobs it may do now, jobs to be tried again later.
+    pub fn set_queue(&self, due: usize, later: usize) {
+        for (cell, count) in self.queued.iter().zip([due, later]) {
+            cell.store(count as u64, Ordering::Relaxed);
         }
     }
 
@@ -45,9 +55,10 @@ impl Metrics {
     }
 }
 
-/// Everything, as `GET /metrics` answers it.
+/// Everything, as `GET /metrics` answers it; `resident_bytes` is the memory of the process, if the
+/// system tells it.
 #[must_use]
-pub fn text(core: &Core) -> String {
+pub fn text(core: &Core, resident_bytes: Option<u64>) -> String {
     let metrics = &core.metrics;
     let mut page = Page::default();
     page.family("scantrip_build_info", "gauge", "The version that runs.");
@@ -106,6 +117,17 @@ pub fn text(core: &Core) -> String {
     let name = "scantrip_report_events_dropped_total";
     page.family(name, "counter", "Events that devices had no room for.");
     page.sample(name, "", metrics.events_dropped.load(Ordering::Relaxed));
+    let name = "scantrip_runner_jobs";
+    page.family(name, "gauge", "Received jobs that are not delivered yet.");
+    for (state, cell) in ["due", "later"].into_iter().zip(&metrics.queued) {
+        let count = cell.load(Ordering::Relaxed);
+        page.sample(name, &format!("{{state=\"{state}\"}}"), count);
+    }
+    if let Some(bytes) = resident_bytes {
+        let name = "process_resident_memory_bytes";
+        page.family(name, "gauge", "Memory that the process holds.");
+        page.sample(name, "", bytes);
+    }
     page.0
 }
 

@@ -252,9 +252,11 @@ fn a_missing_share_is_tried_again_for_three_days() {
     while let Some(next_ms) = runner.step(now_ms) {
         if next_ms > now_ms {
             waits.push((next_ms - now_ms) / 1000);
+            assert_eq!(runner.queue(), (0, 1));
         }
         now_ms = next_ms;
     }
+    assert_eq!(runner.queue(), (0, 0));
     assert_eq!(waits[..8], [10, 20, 40, 80, 160, 320, 640, 900]);
     assert!(now_ms - begin_ms >= 72 * HOUR_MS && now_ms - begin_ms < 73 * HOUR_MS);
     assert_eq!(

@@ -303,7 +303,8 @@ fn the_numbers_are_well_formed_and_name_nobody() {
     let route = &crate::core::route::ROUTES[0];
     scene.cloud.core.metrics().count(route, 200);
     scene.cloud.core.metrics().count(route, 404);
-    let page = metrics::text(&scene.cloud.core);
+    scene.cloud.core.metrics().set_queue(4, 5);
+    let page = metrics::text(&scene.cloud.core, Some(6));
     let samples = samples(&page);
     for (series, value) in [
         ("scantrip_devices{state=\"present\"}", 1),
@@ -311,6 +312,9 @@ fn the_numbers_are_well_formed_and_name_nobody() {
         ("scantrip_devices_posture{state=\"not-secure\"}", 1),
         ("scantrip_reports_total", 2),
         ("scantrip_report_events_dropped_total", 3),
+        ("scantrip_runner_jobs{state=\"due\"}", 4),
+        ("scantrip_runner_jobs{state=\"later\"}", 5),
+        ("process_resident_memory_bytes", 6),
         (
             "scantrip_requests_total{route=\"entry-points\",code=\"2xx\"}",
             1,
