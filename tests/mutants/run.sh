@@ -28,7 +28,7 @@ build() {
 check() {
     case $1 in
     images) "$CARGO_TARGET_DIR/release/images" --drawn 8 ;;
-    sim) SEEDS=${SEEDS:-20} "$CARGO_TARGET_DIR/release/sim" ;;
+    sim) RUNS=${RUNS:-20} "$CARGO_TARGET_DIR/release/sim" ;;
     "test "*) set -- $1 && cargo test --quiet --locked -p "$2" --lib "$3" ;;
     esac
 }

@@ -49,6 +49,10 @@ fn run(arguments: &[String]) -> anyhow::Result<bool> {
         }
         return Ok(replayed.broken.is_none());
     }
+    if let Some(name) = option("--workload") {
+        workloads.retain(|workload| workload.name() == *name);
+        anyhow::ensure!(!workloads.is_empty(), "there is no workload {name}");
+    }
     let mut tally: Tally = images::exhaust(&workloads, threads, &|name, images| {
         eprintln!("{name}: {images} images");
     });

@@ -799,8 +799,8 @@ fn draw_job(n: u8, dice: &mut Dice) -> Vec<Step> {
     let mut steps = vec![Step::Create(n)];
     let pages = 1 + dice.below(4) as u32;
     for object in 1..=pages {
-        // The longest page seldom: its subsets cannot be exhausted.
-        let sizes = if dice.below(12) == 0 {
+        // The longest page seldom: its subsets cannot be exhausted, and each image reads it whole.
+        let sizes = if dice.below(100) == 0 {
             SIZES.len()
         } else {
             SIZES.len() - 1

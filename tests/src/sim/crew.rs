@@ -92,9 +92,9 @@ pub(crate) fn faults_of_day(
 
 /// How long a fault lasts: mostly hours, now and then weeks.
 pub(crate) fn duration_ms(dice: &mut Dice) -> u64 {
-    match dice.below(10) {
+    match dice.below(40) {
         0 => dice.below(25 * DAY_MS),
-        1..=3 => dice.below(2 * DAY_MS),
+        1..=6 => dice.below(2 * DAY_MS),
         _ => dice.below(6 * HOUR_MS),
     }
 }
