@@ -68,8 +68,12 @@ gate: setup
 	$(CARGO) build --release --locked -p scantrip-tests --bin bench
 	target/release/bench gate
 
+# Saves 140 KB, but needs glibc 2.36 where the program runs: asked of the system that builds for
+# itself; for another, RELR=1 says that it has it.
+RELR ?= $(if $(TARGET),,$(shell printf '%s\n' 2.36 "$$(getconf GNU_LIBC_VERSION 2>&1 | cut -d' ' -f2)" \
+	| sort -CV && echo 1))
+
 # The agent as it goes on a printer, without tables for unwinding (musl's start files want them).
-# RELR=1 saves 130 KB more where the device has glibc 2.36 or later.
 dist:
 	$(CARGO) rustc --locked --profile dist -p scantrip --bin scantrip \
 		$(if $(TARGET),--target $(TARGET)) \

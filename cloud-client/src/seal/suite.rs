@@ -2,14 +2,12 @@
 
 use std::convert::Infallible;
 
-use aes_gcm::aead::inout::InOutBuf;
-use aes_gcm::aead::{AeadInOut, KeyInit};
-use aes_gcm::{Aes256Gcm, Nonce, Tag};
 use hpke::aead::AesGcm256;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::DhP256HkdfSha256;
 use hpke::rand_core::{TryCryptoRng, TryRng};
 use hpke::{Deserializable, HpkeError, Kem, OpModeR, OpModeS, Serializable};
+use scantrip_aead::{Cipher, NONCE_BYTES, NotAuthentic};
 use zeroize::Zeroizing;
 
 use super::header::{BOUND_BYTES, ENC_BYTES};
@@ -102,7 +100,7 @@ fn derive(export: impl Fn(&[u8], &mut [u8]) -> Result<(), HpkeError>) -> Derived
         .and_then(|()| export(b"scantrip nonce prefix", &mut prefix))
         .and_then(|()| export(b"scantrip commitment", &mut commitment));
     exported.expect("HKDF-SHA256 exports up to 8160 bytes");
-    let aead = Aes256Gcm::new((&*key).into());
+    let aead = Cipher::new(&key);
     Derived {
         commitment,
         chunks: ChunkCipher {
@@ -116,7 +114,7 @@ fn derive(export: impl Fn(&[u8], &mut [u8]) -> Result<(), HpkeError>) -> Derived
 /// STREAM (Hoang, Reyhanitabar, Rogaway, Vizár 2015) over AES-256-GCM: the nonce is the prefix, the
 /// chunk's number and whether it is the last.
 pub(super) struct ChunkCipher {
-    aead: Aes256Gcm,
+    aead: Cipher,
     prefix: [u8; 7],
     counter: u32,
 }
@@ -125,11 +123,9 @@ impl ChunkCipher {
     /// Encrypts the next chunk in place.
     pub(super) fn seal(&mut self, chunk: &mut [u8], last: bool) -> [u8; TAG_BYTES] {
         let nonce = self.next_nonce(last);
-        let tag = self
-            .aead
-            .encrypt_inout_detached(&nonce, b"", InOutBuf::from(chunk))
-            .expect("a chunk is far below the 64 GiB of AES-GCM");
-        tag.into()
+        self.aead
+            .seal(&nonce, b"", chunk)
+            .expect("a chunk is far below the 64 GiB of AES-GCM")
     }
 
     /// Verifies the next chunk, then decrypts it in place; a chunk that is refused stays as it was.
@@ -138,20 +134,18 @@ impl ChunkCipher {
         chunk: &mut [u8],
         tag: &[u8; TAG_BYTES],
         last: bool,
-    ) -> Result<(), aes_gcm::Error> {
+    ) -> Result<(), NotAuthentic> {
         let nonce = self.next_nonce(last);
-        let tag: &Tag = tag.into();
-        self.aead
-            .decrypt_inout_detached(&nonce, b"", InOutBuf::from(chunk), tag)
+        self.aead.open(&nonce, b"", chunk, tag)
     }
 
-    fn next_nonce(&mut self, last: bool) -> Nonce<aes_gcm::aead::consts::U12> {
+    fn next_nonce(&mut self, last: bool) -> [u8; NONCE_BYTES] {
         let [a, b, c, d, e, f, g] = self.prefix;
         let [n0, n1, n2, n3] = self.counter.to_be_bytes();
         self.counter = self
             .counter
             .checked_add(1)
             .expect("2 GiB in chunks of 16 bytes is below 2^32");
-        [a, b, c, d, e, f, g, n0, n1, n2, n3, u8::from(last)].into()
+        [a, b, c, d, e, f, g, n0, n1, n2, n3, u8::from(last)]
     }
 }

@@ -22,10 +22,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use aes_gcm::aead::{Aead, KeyInit, Payload};
-use aes_gcm::{Aes256Gcm, Nonce};
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{DerSignature, SigningKey};
+use scantrip_aead::{Cipher, NONCE_BYTES, NotAuthentic, TAG_BYTES, TooLong};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -40,7 +39,6 @@ const FILE_BYTES: usize = 136;
 const CHECKED_BYTES: usize = 104;
 
 const SEALED_VERSION: u8 = 1;
-const NONCE_BYTES: usize = 12;
 
 /// How often a private key is drawn: a draw is out of range once in 2^32, so a second failure
 /// means that the source of randomness is broken.
@@ -161,8 +159,8 @@ impl KeyFile {
         }
     }
 
-    fn cipher(keys: &Keys) -> Aes256Gcm {
-        Aes256Gcm::new((&*keys.local).into())
+    fn cipher(keys: &Keys) -> Cipher {
+        Cipher::new(&keys.local)
     }
 }
 
@@ -217,17 +215,15 @@ impl KeyStore for KeyFile {
         let Some(keys) = &inner.keys else {
             return Err(failed("use", "no device-local key"));
         };
-        let payload = Payload {
-            msg: plaintext,
-            aad: context,
-        };
-        let ciphertext = Self::cipher(keys)
-            .encrypt(&Nonce::from(nonce), payload)
-            .map_err(|aes_gcm::Error| failed("use", "value too long to seal"))?;
-        let mut sealed = Vec::with_capacity(1 + NONCE_BYTES + ciphertext.len());
+        let mut sealed = Vec::with_capacity(1 + NONCE_BYTES + plaintext.len() + TAG_BYTES);
         sealed.push(SEALED_VERSION);
         sealed.extend_from_slice(&nonce);
-        sealed.extend_from_slice(&ciphertext);
+        sealed.extend_from_slice(plaintext);
+        let (_, placed) = sealed.split_at_mut(1 + NONCE_BYTES);
+        let tag = Self::cipher(keys)
+            .seal(&nonce, context, placed)
+            .map_err(|TooLong| failed("use", "value too long to seal"))?;
+        sealed.extend_from_slice(&tag);
         Ok(sealed)
     }
 
@@ -237,16 +233,17 @@ impl KeyStore for KeyFile {
         else {
             return Err(KeyError::NotOurs);
         };
-        let Some((nonce, ciphertext)) = rest.split_first_chunk::<NONCE_BYTES>() else {
+        let parts = rest
+            .split_first_chunk()
+            .and_then(|(nonce, rest)| Some((nonce, rest.split_last_chunk()?)));
+        let Some((nonce, (ciphertext, tag))) = parts else {
             return Err(KeyError::NotOurs);
         };
-        let payload = Payload {
-            msg: ciphertext,
-            aad: context,
-        };
+        let mut plaintext = ciphertext.to_vec();
         Self::cipher(keys)
-            .decrypt(&Nonce::from(*nonce), payload)
-            .map_err(|aes_gcm::Error| KeyError::NotOurs)
+            .open(nonce, context, &mut plaintext, tag)
+            .map_err(|NotAuthentic| KeyError::NotOurs)?;
+        Ok(plaintext)
     }
 
     fn wipe(&self) -> Result<(), KeyError> {
