@@ -9,6 +9,7 @@
     reason = "a test's helper fails loudly and says what it did"
 )]
 
+mod attack;
 mod bad_input;
 mod enrollment;
 mod escl;

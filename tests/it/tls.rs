@@ -1,10 +1,16 @@
 //! The device listener seen from outside: who gets how far, over a real socket.
 
+use std::net::SocketAddr;
 use std::process::Output;
+use std::time::Duration;
 
+use rustls::HandshakeKind;
 use scantrip_tests::peer::{Peer, status};
 use scantrip_tests::program;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_rustls::TlsConnector;
 
+use crate::attack;
 use crate::world::{World, words};
 
 /// Every route that needs a device, with a method that it takes.
@@ -115,6 +121,59 @@ fn a_revoked_device_is_refused_within_a_second_on_every_route() {
     );
     expect_problem(&answer, "403", "device-revoked");
     expect_problem(&peer.renew(), "403", "device-revoked");
+}
+
+#[test]
+fn a_resumed_session_of_a_revoked_device_is_refused_within_a_second() {
+    let world = World::new();
+    let ca = attack::der(
+        &world,
+        &world.folder().join("cloud/ca.pem").display().to_string(),
+    );
+    let device = attack::device(&world, "resumed", &ca);
+    let address = attack::cloud_address(&world);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let poll = || runtime.block_on(poll_once(address, &device));
+    let (kind, answer) = poll();
+    assert_eq!(kind, Some(HandshakeKind::Full));
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let (kind, answer) = poll();
+    assert_eq!(kind, Some(HandshakeKind::Resumed));
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+
+    let devices = world.cloud_json(&["device", "list"]);
+    let id = devices
+        .pointer("/0/device")
+        .and_then(|id| id.as_str())
+        .expect("a device");
+    world.cloud_json(&["device", "revoke", id]);
+    // The contract grants the cloud one second to hear of it.
+    runtime.block_on(async { tokio::time::sleep(Duration::from_secs(1)).await });
+    let (kind, answer) = poll();
+    assert_eq!(kind, Some(HandshakeKind::Resumed));
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+}
+
+/// A poll over a new connection: how its handshake went, and the beginning of the answer.
+async fn poll_once(address: SocketAddr, device: &TlsConnector) -> (Option<HandshakeKind>, String) {
+    let stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("a way in");
+    let mut stream = scantrip_tests::attack::handshake(device, stream)
+        .await
+        .expect("TLS");
+    let kind = stream.get_ref().1.handshake_kind();
+    stream
+        .write_all(b"GET /v1/device/desired HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await
+        .expect("an open connection");
+    let mut buffer = [0; 1024];
+    let length = stream.read(&mut buffer).await.expect("an answer");
+    let answer = buffer.get(..length).unwrap_or_default();
+    (kind, String::from_utf8_lossy(answer).into_owned())
 }
 
 #[test]

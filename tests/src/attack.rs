@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
@@ -35,8 +36,22 @@ pub enum Kind {
 pub struct Target {
     /// The listener.
     pub address: SocketAddr,
-    /// TLS without a client certificate.
-    pub stranger: TlsConnector,
+    stranger: TlsConnector,
+    /// Handshakes at once: one thread plays all clients, and whoever it leaves waiting is cut off
+    /// before it could be slow on purpose.
+    hellos: Arc<Semaphore>,
+}
+
+impl Target {
+    /// A listener, and TLS without a client certificate.
+    #[must_use]
+    pub fn new(address: SocketAddr, stranger: TlsConnector) -> Self {
+        Self {
+            address,
+            stranger,
+            hellos: Arc::new(Semaphore::new(HELLOS)),
+        }
+    }
 }
 
 /// TLS that trusts `ca` (DER), with or without a device's certificate and key; version 1.2, as the
@@ -70,6 +85,10 @@ pub struct Gone {
     pub after: Duration,
 }
 
+/// How long a reader of a large answer stands still; the limit is 30 s.
+const STILL_SECONDS: u64 = 33;
+/// Handshakes at once.
+const HELLOS: usize = 32;
 /// Every attacker shares an address with so many others.
 const PER_ADDRESS: usize = 200;
 /// Give up waiting for a connection to be closed.
@@ -97,12 +116,15 @@ pub fn start(
 
 /// One attacker from its connection to its end.
 async fn attack(target: &Target, kind: Kind, number: usize) -> anyhow::Result<Gone> {
-    let stream = connect(target.address, source(number)).await?;
     if kind == Kind::Handshake {
+        let stream = connect(target.address, source(number)).await?;
         // The beginning of a record that would hold 512 bytes.
         return drip(stream, kind, &[22, 3, 1, 2, 0]).await;
     }
+    let hello = target.hellos.acquire().await?;
+    let stream = connect(target.address, source(number)).await?;
     let stream = handshake(&target.stranger, stream).await?;
+    drop(hello);
     let begin: &[u8] = match kind {
         Kind::Body => {
             b"POST /.well-known/est/simpleenroll HTTP/1.1\r\nhost: localhost\r\n\
@@ -158,9 +180,9 @@ pub async fn read_slowly(
     // Below TLS, which would read a whole record for every byte.
     let (mut raw, _) = stream.into_inner();
     let mut received = 0;
-    // Longer than the limit for standing still. A sender that cannot send is not told of a reader
+    // Longer than an answer may stand still that went into the kernel's buffers fast. A sender that cannot send is not told of a reader
     // that has little room, so that only reading everything tells how it ended.
-    for _ in 0..14 {
+    for _ in 0..STILL_SECONDS {
         received += raw.read(&mut [0; 1]).await.unwrap_or(0);
         sleep(Duration::from_secs(1)).await;
     }
@@ -168,7 +190,10 @@ pub async fn read_slowly(
     let mut rest = Vec::new();
     let read = tokio::time::timeout(PATIENCE, raw.read_to_end(&mut rest)).await;
     received += rest.len();
-    ensure!(read.is_ok(), "the connection stayed open");
+    ensure!(
+        read.is_ok(),
+        "the connection stayed open: {received} bytes of {answer_bytes} came"
+    );
     ensure!(
         received < answer_bytes,
         "{received} bytes of {answer_bytes} came: the answer was not cut off"

@@ -86,6 +86,8 @@ fn measure() -> anyhow::Result<()> {
     for name in ["spool", "upload", "restart", "memory"] {
         keep(&part(name, &folder)?);
     }
+    // It takes long and tells each of its figures at once.
+    keep(&server::measure(&folder.join("server"))?);
     let verdict = goals::judge(&mut summary);
     println!("{}", verdict.table);
     write(

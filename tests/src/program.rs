@@ -78,6 +78,21 @@ pub fn output_with_input(command: &mut Command, input: &[u8]) -> anyhow::Result<
         .with_context(|| format!("cannot wait for {command:?}"))
 }
 
+/// `RssAnon` of a process (proc(5)), in bytes.
+#[must_use]
+pub fn rss_anon(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("RssAnon:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// Files and connections that a process has open.
+#[must_use]
+pub fn descriptors(process: u32) -> Option<usize> {
+    Some(fs::read_dir(format!("/proc/{process}/fd")).ok()?.count())
+}
+
 /// A program that keeps running; killed when dropped.
 pub struct Running {
     child: Child,

@@ -37,6 +37,7 @@ const fn goal(
     }
 }
 
+const KIB: f64 = 1024.0;
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// Every goal, one a line; the figure's name is the one that its bench tells.
@@ -49,6 +50,14 @@ const GOALS: &[Goal] = &[
     goal("agent_rss_anon_idle_bytes", "the agent's memory at rest, bytes", Less, MIB, 2.0 * MIB),
     goal("agent_rss_anon_peak_bytes", "its peak in a job of 10,000 pages, bytes", Less, 8.0 * MIB, 12.0 * MIB),
     goal("start_to_first_poll_ms", "from start to the first poll, ms", Less, 250.0, 1000.0),
+    goal("poll_cpu_vs_twin", "a poll in the cloud against a bare 304, on-CPU time", Less, 1.0, 1.15),
+    goal("poll_new_full_cpu_vs_twin", "the same on a new connection, full handshake", Less, 1.0, 1.3),
+    goal("poll_new_resumed_cpu_vs_twin", "the same, resumed", Less, 1.0, 1.3),
+    goal("idle_connection_bytes", "the cloud's memory for an idle device, bytes", Less, 16.0 * KIB, 24.0 * KIB),
+    goal("attacker_bytes_before_handshake", "for an attacker before the handshake, bytes", Less, 16.0 * KIB, 20.0 * KIB),
+    goal("attacker_bytes_in_head", "for one in the head, bytes", Less, 24.0 * KIB, 32.0 * KIB),
+    goal("attacker_bytes_in_body", "for one in the body, bytes", Less, 24.0 * KIB, 32.0 * KIB),
+    goal("poll_latency_attacked_vs_quiet", "an honest poll while 1500 attack, time", Less, 1.2, 2.0),
 ];
 
 /// What became of the goals.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::bench::now;
 use crate::program;
+pub(super) use crate::program::rss_anon;
 use crate::stage::{self, Stage};
 
 /// The most that a job can have.
@@ -72,14 +73,6 @@ fn watch(process: u32, peak: &AtomicU64, done: &AtomicBool) {
         peak.fetch_max(rss_anon(process).unwrap_or(0), Ordering::SeqCst);
         pause();
     }
-}
-
-/// `RssAnon` of a process (proc(5)), in bytes.
-pub(super) fn rss_anon(process: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("RssAnon:"))?;
-    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 #[expect(clippy::disallowed_methods, reason = "samples every few milliseconds")]

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rustls::HandshakeKind;
@@ -166,7 +167,7 @@ impl Side {
     }
 
     fn descriptors(&self) -> anyhow::Result<usize> {
-        Ok(fs::read_dir(format!("/proc/{}/fd", self.running.id()))?.count())
+        program::descriptors(self.running.id()).context("the server has gone")
     }
 }
 
@@ -286,9 +287,12 @@ async fn idle(site: &Site, side: &Side, devices: &[TlsConnector]) -> anyhow::Res
     const EACH: usize = 3;
     let rss = || memory::rss_anon(side.running.id()).context("the server has gone");
     // Threads and caches are no connection's.
-    drop(load::open_all(side.address, devices, &site.poll).await?);
-    let (before, mut streams) = (rss()?, Vec::new());
     let files = side.descriptors()?;
+    drop(load::open_all(side.address, devices, &site.poll).await?);
+    while side.descriptors()? > files + 16 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (before, mut streams) = (rss()?, Vec::new());
     for _ in 0..EACH {
         streams.extend(load::open_all(side.address, devices, &site.poll).await?);
     }

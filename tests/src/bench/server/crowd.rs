@@ -35,10 +35,7 @@ pub(super) async fn memory(site: &Site) -> anyhow::Result<Value> {
 /// On a cloud of its own, so that nothing is left over from others.
 async fn weigh(site: &Site, kind: Kind, after: Duration) -> anyhow::Result<u64> {
     let side = site.cloud(&[])?;
-    let target = Target {
-        address: side.address,
-        stranger: attack::connector(&site.ca, None)?,
-    };
+    let target = Target::new(side.address, attack::connector(&site.ca, None)?);
     // What serving at all takes is no attacker's.
     drop(open(side.address, site.device(0)?, &site.poll).await?);
     let idle = memory::rss_anon(side.running.id()).context("the cloud has gone")?;
@@ -56,10 +53,7 @@ async fn weigh(site: &Site, kind: Kind, after: Duration) -> anyhow::Result<u64> 
 /// Latency of honest polls with an attack over that without one. Limit: 2.
 pub(super) async fn latency(site: &Site) -> anyhow::Result<Value> {
     let side = site.cloud(&[])?;
-    let target = Target {
-        address: side.address,
-        stranger: attack::connector(&site.ca, None)?,
-    };
+    let target = Target::new(side.address, attack::connector(&site.ca, None)?);
     let mut honest = open(side.address, site.device(0)?, &site.poll).await?;
     let mut ratios = Vec::new();
     for _ in 0..PAIRS {
