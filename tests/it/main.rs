@@ -12,6 +12,7 @@
 mod bad_input;
 mod enrollment;
 mod escl;
+mod formats;
 mod full_disk;
 mod fuzz;
 mod journey;
