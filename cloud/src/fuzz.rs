@@ -1,6 +1,7 @@
 //! What `tests/fuzz` feeds with arbitrary bytes; only with the feature `fuzz`.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -18,8 +19,11 @@ use crate::core::{Core, Peer, Settings, admin};
 use crate::jpeg::Jpeg;
 use crate::keys::memory::MemoryKeys;
 use crate::name_pattern::{FIXED_NAMES, NAME_BYTES_MAX, NameFacts, NamePattern, numbered};
+use crate::pdf::Pdf;
+use crate::pdf::file::File;
 use crate::ports::{Clock, Ports, Random};
 use crate::store::memory::MemoryStore;
+use crate::tiff::Tiff;
 use crate::workflow::Workflow;
 
 /// One line per decoder: none may panic, whatever it is given.
@@ -27,6 +31,8 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("cloud-requests", requests),
     ("jpeg", jpeg),
     ("name-pattern", name_pattern),
+    ("page-pdf", page_pdf),
+    ("page-tiff", page_tiff),
     ("pkcs10", pkcs10),
     ("workflow", workflow),
 ];
@@ -49,6 +55,32 @@ fn jpeg(data: &[u8]) {
     let again = Jpeg::parse(&written).expect("an image that was accepted");
     let (info, again) = (jpeg.info(), again.info());
     assert_eq!((info.width, info.height), (again.width, again.height));
+}
+
+/// A document of a PDF's pages is not much larger than the PDF.
+fn page_pdf(data: &[u8]) {
+    let Ok(file) = File::read(data) else {
+        return;
+    };
+    let mut written = 0;
+    let mut sink = |bytes: &[u8]| {
+        written += bytes.len();
+        Ok::<_, Infallible>(())
+    };
+    let pdf = Pdf::begin(0, &mut sink);
+    let Ok(mut pdf) = pdf;
+    drop(pdf.pages_of(&file, 0, &mut sink));
+    assert!(written < (data.len() + (64 << 20)) * 2 + (1 << 20));
+}
+
+/// An image has a size and bytes.
+fn page_tiff(data: &[u8]) {
+    let Ok(mut tiff) = Tiff::read(data) else {
+        return;
+    };
+    while let Ok(Some(image)) = tiff.next_image() {
+        assert!(image.width > 0 && image.height > 0 && image.coding.starts_with("/ColorSpace/"));
+    }
 }
 
 fn workflow(data: &[u8]) {

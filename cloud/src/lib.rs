@@ -27,6 +27,7 @@ pub mod serve;
 pub mod shedding;
 pub mod steps;
 pub mod store;
+pub mod tiff;
 pub mod workflow;
 
 pub use cli::main_with;

@@ -13,6 +13,11 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use crate::jpeg::{Jpeg, JpegColor};
+use crate::tiff::TiffImage;
+
+mod copy;
+pub mod file;
+mod object;
 
 /// A document being written. Call [`Pdf::page`] for each page, then [`Pdf::finish`].
 #[derive(Debug)]
@@ -56,6 +61,9 @@ pub enum PageError<E> {
         /// The longer side.
         inches: u32,
     },
+    /// The PDF that the scanner made cannot be used.
+    #[error(transparent)]
+    File(file::FileError),
     /// Not a quarter turn.
     #[error("the page is turned by {degrees} degrees; only 0, 90, 180 and 270 are possible")]
     Rotation {
@@ -88,7 +96,7 @@ impl Pdf {
         Ok(pdf)
     }
 
-    /// Adds a page.
+    /// Adds a page that is a JPEG image, which stays as it is.
     ///
     /// # Errors
     ///
@@ -101,30 +109,73 @@ impl Pdf {
         sink: &mut Sink<'_, E>,
     ) -> Result<(), PageError<E>> {
         let info = image.info();
-        let width = paper(info.width, layout.resolution_dpi)?;
-        let height = paper(info.height, layout.resolution_dpi)?;
-        if !layout.rotation.is_multiple_of(90) || layout.rotation >= 360 {
-            return Err(PageError::Rotation {
-                degrees: layout.rotation,
-            });
-        }
-        let rotation = (layout.rotation + info.rotation) % 360;
+        let picture = Picture {
+            width: info.width.into(),
+            height: info.height.into(),
+            coding: format!(
+                "/ColorSpace/{}/BitsPerComponent 8/Filter/DCTDecode",
+                match info.color {
+                    JpegColor::Gray => "DeviceGray",
+                    JpegColor::Rgb => "DeviceRGB",
+                }
+            ),
+            bytes: image.len(),
+            resolution_mdpi: [u32::from(layout.resolution_dpi) * 1000; 2],
+            rotation: info.rotation,
+        };
+        self.picture(&picture, layout.rotation, sink, |pdf, sink| {
+            image.write(&mut |bytes| pdf.put(bytes, sink))
+        })
+    }
+
+    /// Adds a page that is an image of a TIFF file. What the file says of its resolution is
+    /// believed before the layout: the layout has only what the scanner was asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pdf::page`].
+    pub fn tiff_page<E>(
+        &mut self,
+        image: &TiffImage<'_>,
+        layout: PageLayout,
+        sink: &mut Sink<'_, E>,
+    ) -> Result<(), PageError<E>> {
+        let asked = [u32::from(layout.resolution_dpi) * 1000; 2];
+        let picture = Picture {
+            width: image.width,
+            height: image.height,
+            coding: image.coding.clone(),
+            bytes: image.data.len(),
+            resolution_mdpi: image.resolution_mdpi.unwrap_or(asked),
+            rotation: image.rotation,
+        };
+        self.picture(&picture, layout.rotation, sink, |pdf, sink| {
+            pdf.put(&image.data, sink)
+        })
+    }
+
+    /// Adds a page that is one image, whose bytes `write` puts.
+    fn picture<'s, E>(
+        &mut self,
+        picture: &Picture,
+        turn: u16,
+        sink: &mut Sink<'s, E>,
+        write: impl FnOnce(&mut Self, &mut Sink<'s, E>) -> Result<(), E>,
+    ) -> Result<(), PageError<E>> {
+        let [across, down] = picture.resolution_mdpi;
+        let width = paper(picture.width, across)?;
+        let height = paper(picture.height, down)?;
+        quarter_turn(turn)?;
+        let rotation = (turn + picture.rotation) % 360;
         let parent = self.node(sink)?;
 
         let image_id = self.begin_object(sink)?;
-        let space = match info.color {
-            JpegColor::Gray => "DeviceGray",
-            JpegColor::Rgb => "DeviceRGB",
-        };
         let header = format!(
-            "<</Type/XObject/Subtype/Image/Width {}/Height {}/ColorSpace/{space}\
-             /BitsPerComponent 8/Filter/DCTDecode/Length {}>>\nstream\n",
-            info.width,
-            info.height,
-            image.len(),
+            "<</Type/XObject/Subtype/Image/Width {}/Height {}{}/Length {}>>\nstream\n",
+            picture.width, picture.height, picture.coding, picture.bytes,
         );
         self.put(header.as_bytes(), sink)?;
-        image.write(&mut |bytes| self.put(bytes, sink))?;
+        write(self, sink)?;
         self.put(b"\nendstream\nendobj\n", sink)?;
 
         let contents = format!("q {width} 0 0 {height} 0 0 cm /I Do Q");
@@ -139,9 +190,7 @@ impl Pdf {
              /Resources<</XObject<</I {image_id} 0 R>>>>/Contents {contents_id} 0 R>>",
         );
         let page_id = self.object(&body, sink)?;
-        if let Some(node) = self.nodes.last_mut() {
-            node.pages.push(page_id);
-        }
+        self.add_to_node(page_id);
         Ok(())
     }
 
@@ -226,6 +275,12 @@ impl Pdf {
         Ok(id)
     }
 
+    fn add_to_node(&mut self, page: usize) {
+        if let Some(node) = self.nodes.last_mut() {
+            node.pages.push(page);
+        }
+    }
+
     /// Writes the last node, now that its pages are known.
     fn end_node<E>(&mut self, sink: &mut Sink<'_, E>) -> Result<(), E> {
         let Some(node) = self.nodes.last() else {
@@ -253,10 +308,15 @@ impl Pdf {
 
     /// Writes an object whose number was given out before.
     fn fixed<E>(&mut self, id: usize, body: &str, sink: &mut Sink<'_, E>) -> Result<(), E> {
+        self.begin_fixed(id, sink)?;
+        self.put(format!("{body}\nendobj\n").as_bytes(), sink)
+    }
+
+    fn begin_fixed<E>(&mut self, id: usize, sink: &mut Sink<'_, E>) -> Result<(), E> {
         if let Some(offset) = self.offsets.get_mut(id - 1) {
             *offset = self.offset;
         }
-        self.put(format!("{id} 0 obj\n{body}\nendobj\n").as_bytes(), sink)
+        self.put(format!("{id} 0 obj\n").as_bytes(), sink)
     }
 
     fn put<E>(&mut self, bytes: &[u8], sink: &mut Sink<'_, E>) -> Result<(), E> {
@@ -266,18 +326,38 @@ impl Pdf {
     }
 }
 
+/// An image and how it is shown.
+struct Picture {
+    width: u32,
+    height: u32,
+    /// Color space, bits and filter, as entries of the image's dictionary.
+    coding: String,
+    /// Length of what the filter reads.
+    bytes: usize,
+    /// Pixels in a thousand inches, across and down.
+    resolution_mdpi: [u32; 2],
+    /// Clockwise turn that the image itself asks for.
+    rotation: u16,
+}
+
+fn quarter_turn<E>(degrees: u16) -> Result<(), PageError<E>> {
+    match degrees {
+        0 | 90 | 180 | 270 => Ok(()),
+        _ => Err(PageError::Rotation { degrees }),
+    }
+}
+
 /// A side's length on paper in units of 1/72 inch, with two decimals.
-fn paper<E>(pixels: u16, dpi: u16) -> Result<String, PageError<E>> {
-    if dpi == 0 {
+fn paper<E>(pixels: u32, mdpi: u32) -> Result<String, PageError<E>> {
+    if mdpi == 0 {
         return Err(PageError::NoResolution);
     }
-    let (pixels, dpi) = (u32::from(pixels), u32::from(dpi));
-    if pixels > dpi * PAGE_INCHES_MAX {
-        return Err(PageError::TooLong {
-            inches: pixels / dpi,
-        });
+    let (pixels, mdpi) = (u64::from(pixels) * 1000, u64::from(mdpi));
+    if pixels > mdpi * u64::from(PAGE_INCHES_MAX) {
+        let inches = u32::try_from(pixels / mdpi).unwrap_or(u32::MAX);
+        return Err(PageError::TooLong { inches });
     }
-    let hundredths = (pixels * 7200 + dpi / 2) / dpi;
+    let hundredths = (pixels * 7200 + mdpi / 2) / mdpi;
     let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
     Ok(text.trim_end_matches('0').trim_end_matches('.').to_owned())
 }

@@ -179,14 +179,19 @@ fn every_dress_gives_a_stack_whole_and_in_order() {
     for dress in Dress::ALL {
         let mut desk = Desk::new(dress, 3, &[]);
         let capabilities = desk.scanner.capabilities().expect("capabilities");
-        desk.expect(&feeder(), 3);
+        let offered = &capabilities.adf.as_ref().expect("a feeder").resolutions_dpi;
+        let lowest = |settings| ScanSettings {
+            resolution_dpi: offered[0],
+            ..settings
+        };
+        desk.expect(&lowest(feeder()), 3);
         if capabilities.platen.is_some() {
-            let (pages, fault) = desk.scan(&settings(InputSource::Platen));
+            let (pages, fault) = desk.scan(&lowest(settings(InputSource::Platen)));
             assert_eq!((pages.len(), fault), (1, None), "{}", dress.name());
         }
         if capabilities.adf_duplex {
             desk.mfp.load(2);
-            let (pages, fault) = desk.scan(&duplex());
+            let (pages, fault) = desk.scan(&lowest(duplex()));
             assert_eq!(fault, None, "{}", dress.name());
             let sides: Vec<Side> = pages.iter().map(|page| page.info.side).collect();
             assert_eq!(sides, [Side::Front, Side::Back, Side::Front, Side::Back]);
@@ -326,6 +331,18 @@ fn what_does_no_harm_is_passed_over() {
         let (pages, fault) = desk.scan(&feeder());
         assert_eq!((pages.len(), fault), (3, None), "{odd:?}");
         desk.expect_in_order(&pages);
+    }
+}
+
+#[test]
+fn documents_are_read_whatever_their_prefixes_are() {
+    for dress in [Dress::Canon, Dress::Xerox] {
+        for odd in [Oddity::DefaultNamespace, Oddity::OtherPrefixes] {
+            let mut desk = Desk::new(dress, 2, &[odd]);
+            desk.expect(&feeder(), 2);
+            let requests = desk.sim.requests();
+            assert!(requests.iter().any(|it| it.ends_with("ScannerStatus")));
+        }
     }
 }
 
@@ -519,12 +536,17 @@ impl Office {
 
     /// Goes on with the one job there is.
     fn go_on(&self) {
+        self.go_on_until(0);
+    }
+
+    /// As [`Office::go_on`], until the command ends with `code`.
+    fn go_on_until(&self, code: i32) {
         let job = self.world.jobs()[0]["job"]
             .as_str()
             .expect("a job")
             .to_owned();
         let output = self.world.agent(&["jobs", "continue", &job]);
-        assert!(output.status.success(), "{}", words(&output));
+        assert_eq!(output.status.code(), Some(code), "{}", words(&output));
     }
 }
 
@@ -560,6 +582,45 @@ fn a_restart_of_the_scanner_names_the_page_and_the_document_is_whole() {
 }
 
 #[test]
+fn jpeg_tiff_and_pdf_pages_come_into_one_document_in_their_order() {
+    let office = Office::new(Dress::Hp, 6, &[]);
+    let jam = |after: u32| {
+        let faults = format!("jam-after={after}");
+        office
+            .mfp
+            .set_faults(Fault::parse_list(&faults).expect("faults"));
+    };
+    office.sim.set_oddities(&[]);
+    jam(2);
+    let output = office.world.scan("Mixed");
+    assert_eq!(output.status.code(), Some(6), "{}", words(&output));
+    office.sim.set_oddities(&[Oddity::Tiff]);
+    jam(3);
+    office.go_on_until(6);
+    office.sim.set_oddities(&[Oddity::Pdf]);
+    jam(4);
+    office.go_on_until(6);
+    office
+        .sim
+        .set_oddities(&[Oddity::PdfStack, Oddity::Chunked]);
+    office.go_on();
+    office.world.expect_one_document();
+    let document = &office.world.stage.delivered().expect("the destination")[0];
+    let checked = program::run(program::command("qpdf").arg("--check").arg(document));
+    checked.expect("qpdf is content");
+    let boxes = document::media_boxes(document).expect("media boxes");
+    assert_eq!(boxes.len(), 6);
+    for media_box in boxes {
+        let sides: Vec<f64> = media_box
+            .split(' ')
+            .map(|side| side.parse().expect("a number"))
+            .collect();
+        assert!((sides[2] - 595.2).abs() < 1.0, "{media_box}");
+        assert!((sides[3] - 841.9).abs() < 1.0, "{media_box}");
+    }
+}
+
+#[test]
 fn pages_without_a_height_are_mended_in_the_document_and_not_on_the_device() {
     let office = Office::new(Dress::Hp, 3, &[]);
     office
@@ -591,13 +652,14 @@ fn pages_without_a_height_are_mended_in_the_document_and_not_on_the_device() {
 }
 
 #[test]
-fn sane_airscan_scans_from_the_simulated_scanner_in_the_dresses_it_reads() {
-    // Debian 12's release reads neither documents without the usual prefixes (Canon, Epson, Xerox)
-    // nor a range of resolutions (Brother), nor an image whose height comes last.
-    for dress in [Dress::Hp, Dress::Kyocera, Dress::AdfOnly] {
+fn sane_airscan_scans_from_the_simulated_scanner_in_every_dress() {
+    // Debian 12's release does not read an image whose height comes last, takes a 404 that comes too
+    // early for the end, and goes to the host that `Location` names.
+    let not_read = [Oddity::NoHeight, Oddity::EarlyEnd, Oddity::WrongHost];
+    for dress in Dress::ALL {
         let desk = Desk::new(dress, 2, &[]);
         let mut oddities = dress.oddities();
-        oddities.retain(|it| *it != Oddity::NoHeight);
+        oddities.retain(|it| !not_read.contains(it));
         desk.sim.set_oddities(&oddities);
         let folder = TempDir::new().expect("a folder");
         let write = |name: &str, text: &str| {

@@ -13,6 +13,7 @@ mod attack;
 mod bad_input;
 mod enrollment;
 mod escl;
+mod formats;
 mod full_disk;
 mod fuzz;
 mod journey;

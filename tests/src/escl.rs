@@ -7,6 +7,7 @@ mod device;
 pub mod dress;
 mod http;
 pub mod oddity;
+mod wrap;
 
 use std::io::{self, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};

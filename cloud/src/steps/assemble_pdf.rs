@@ -1,14 +1,17 @@
 //! `assemble_pdf`: makes one PDF of the scanned pages.
 //!
 //! Takes the pages, gives a document; has no options. Each page's JPEG bytes are embedded as they
-//! are, its size on paper comes from its pixels and resolution. Needs the memory of one page. Run
-//! again it makes the same bytes, so that it needs no record.
+//! are, its size on paper comes from its pixels and resolution. Of a PDF all pages are taken over,
+//! of a TIFF file all images, where they stand among the others. Needs the memory of one page, as
+//! the scanner gave it. Run again it makes the same bytes, so that it needs no record.
 
 use serde::Deserialize;
 
 use super::{Done, OptionsError, Shape, Step, StepFault, StepMeta, StepOptions, Work};
 use crate::jpeg::Jpeg;
+use crate::pdf::file::File;
 use crate::pdf::{PageError, PageLayout, Pdf};
+use crate::tiff::Tiff;
 
 /// The registry's entry.
 pub const META: StepMeta = StepMeta {
@@ -58,23 +61,37 @@ fn add_page(pdf: &mut Pdf, work: &mut dyn Work, index: usize) -> Result<(), Step
         return Err(refuse("it is not in the list of pages".to_owned()));
     };
     let bytes = work.read_page(index)?;
-    if !page.media_type.eq_ignore_ascii_case("image/jpeg") {
-        return Err(refuse("it is not a JPEG image".to_owned()));
-    }
-    let image = Jpeg::parse(&bytes).map_err(|error| refuse(error.to_string()))?;
-    let resolution_dpi = match page.resolution_dpi {
-        0 => image.info().density_dpi.unwrap_or(0),
-        dpi => dpi,
-    };
-    let layout = PageLayout {
-        resolution_dpi,
+    let mut layout = PageLayout {
+        resolution_dpi: page.resolution_dpi,
         rotation: page.rotation,
     };
-    pdf.page(&image, layout, &mut |bytes| work.write_document(bytes))
-        .map_err(|error| match error {
-            PageError::Sink(fault) => fault,
-            other => refuse(other.to_string()),
-        })
+    let mut sink = |bytes: &[u8]| work.write_document(bytes);
+    let told = |error: PageError<StepFault>| match error {
+        PageError::Sink(fault) => fault,
+        other => refuse(other.to_string()),
+    };
+    // The bytes tell what they are; scanners send the one under the other's name.
+    match bytes.as_slice() {
+        [b'%', b'P', b'D', b'F', ..] => {
+            let file = File::read(&bytes).map_err(|error| refuse(error.to_string()))?;
+            pdf.pages_of(&file, layout.rotation, &mut sink)
+                .map_err(told)
+        }
+        [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => {
+            let mut tiff = Tiff::read(&bytes).map_err(|error| refuse(error.to_string()))?;
+            while let Some(image) = tiff.next_image().map_err(|it| refuse(it.to_string()))? {
+                pdf.tiff_page(&image, layout, &mut sink).map_err(told)?;
+            }
+            Ok(())
+        }
+        _ => {
+            let image = Jpeg::parse(&bytes).map_err(|error| refuse(error.to_string()))?;
+            if layout.resolution_dpi == 0 {
+                layout.resolution_dpi = image.info().density_dpi.unwrap_or(0);
+            }
+            pdf.page(&image, layout, &mut sink).map_err(told)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -173,9 +190,32 @@ mod tests {
     }
 
     #[test]
-    fn other_media_types_are_refused() {
-        let mut work = FakeWork::of_pages(vec![Image::default().bytes()]);
-        work.facts.pages[0].media_type = "image/tiff".to_owned();
+    fn the_bytes_tell_the_format_and_what_is_none_is_refused() {
+        let pdf = include_bytes!("../../../tests/fixtures/pdf/two-pages.pdf").to_vec();
+        let tiff = include_bytes!("../../../tests/fixtures/tiff/g4-two-pages.tif").to_vec();
+        let jpeg = Image::default().bytes();
+        let mut work = FakeWork::of_pages(vec![jpeg.clone(), pdf, tiff, jpeg.clone()]);
+        work.facts.pages[0].media_type = "application/pdf".to_owned();
+        assemble(&mut work).unwrap();
+        let text = String::from_utf8_lossy(work.document_bytes());
+        let boxes = text.split("/MediaBox[").skip(1);
+        let sizes: Vec<_> = boxes.map(|rest| rest.split(']').next().unwrap()).collect();
+        let a4 = "0 0 595.2 841.92";
+        assert_eq!(
+            sizes,
+            [a4, "0 0 144 72", "0 0 72 144", "0 0 24 16", "0 0 24 16", a4]
+        );
+
+        let mut work = FakeWork::of_pages(vec![b"<html></html>".to_vec()]);
         assert!(refusal(&mut work).contains("not a JPEG"));
+        let mut work = FakeWork::of_pages(vec![b"II*\0\x08\0\0\0".to_vec()]);
+        assert!(refusal(&mut work).contains("page 1 of 1 cannot go into a PDF: the TIFF image"));
+        let locked = include_bytes!("../../../tests/fixtures/pdf/encrypted.pdf").to_vec();
+        let reason = refusal(&mut FakeWork::of_pages(vec![jpeg, locked]));
+        assert!(reason.contains("page 2 of 2"), "{reason}");
+        assert!(
+            reason.contains("turn the encryption of PDFs off at the scanner"),
+            "{reason}"
+        );
     }
 }

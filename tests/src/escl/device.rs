@@ -13,7 +13,11 @@ use scantrip_hal::sim::{SimMfp, SimScanner};
 use super::dress::{Dress, texts};
 use super::http::{Answer, Break, Framing, Request};
 use super::oddity::Oddity;
+use super::wrap;
 
+/// The namespaces of eSCL and PWG.
+const NAMESPACES: &str = "xmlns:scan=\"http://schemas.hp.com/imaging/escl/2011/05/03\" \
+    xmlns:pwg=\"http://www.pwg.org/schemas/2010/12/sm\"";
 /// Jobs that stay in the list (as go-mfp does).
 const LISTED_MAX: usize = 10;
 
@@ -49,6 +53,7 @@ struct Job {
     page: Option<Arc<Vec<u8>>>,
     /// How often something was said that must be said so many times before this page.
     said: u32,
+    resolution_dpi: u16,
 }
 
 /// What is to be written, and what is true once it is.
@@ -182,10 +187,13 @@ impl State {
         match (request.method.as_str(), path.strip_prefix("/eSCL/")) {
             ("GET", Some("ScannerCapabilities")) if self.has(Oddity::XmlBomb) => bomb(),
             ("GET", Some("ScannerCapabilities")) => {
-                Answer::xml(dress.capabilities().to_owned()).into()
+                Answer::xml(self.prefixed(dress.capabilities())).into()
             }
             ("GET", Some("ScannerStatus")) if self.has(Oddity::StatusBomb) => bomb(),
-            ("GET", Some("ScannerStatus")) => Answer::xml(self.status(dress)).into(),
+            ("GET", Some("ScannerStatus")) => {
+                let status = self.status();
+                Answer::xml(self.prefixed(&status)).into()
+            }
             ("POST", Some("ScanJobs")) => self.create(dress, request, origin),
             ("GET", Some(rest)) if rest.ends_with("/NextDocument") => {
                 self.next(path.trim_end_matches("/NextDocument"))
@@ -244,6 +252,7 @@ impl State {
             through: false,
             page: None,
             said: 0,
+            resolution_dpi: settings.resolution_dpi,
         });
         self.jobs.truncate(LISTED_MAX);
         let location = self.location(origin, &path, &name);
@@ -353,8 +362,41 @@ impl State {
         (has_gone && said == 1).then(|| Answer::code(410).into())
     }
 
-    /// Scans the next page.
+    /// Scans the next page, or all that are left when they go into one document.
     fn scan(&mut self, page: u32) -> Result<(), Written> {
+        self.feed(page)?;
+        let Some(dpi) = self.jobs.front().map(|job| job.resolution_dpi) else {
+            return Ok(());
+        };
+        let mut pages = vec![self.scanned()];
+        let mut last = page;
+        while self.has(Oddity::PdfStack) && self.feed(last + 1).is_ok() {
+            pages.push(self.scanned());
+            last += 1;
+        }
+        let wrapped = if self.has(Oddity::Pdf) || self.has(Oddity::PdfStack) {
+            wrap::pdf(&pages, dpi)
+        } else if self.has(Oddity::Tiff) {
+            wrap::tiff(&pages.concat(), dpi)
+        } else {
+            pages.concat()
+        };
+        if let Some(job) = self.jobs.front_mut() {
+            // The stack's end has been met, but its document is still to be fetched.
+            job.state = "Processing";
+            job.page = Some(Arc::new(wrapped));
+        }
+        Ok(())
+    }
+
+    /// The page that was fed last.
+    fn scanned(&self) -> Vec<u8> {
+        let page = self.jobs.front().and_then(|job| job.page.clone());
+        page.map(|page| page.as_ref().clone()).unwrap_or_default()
+    }
+
+    /// Feeds the next page.
+    fn feed(&mut self, page: u32) -> Result<(), Written> {
         let mut sink = Collected(Vec::new());
         let through = self.jobs.front().is_some_and(|job| job.through);
         let fed = match through {
@@ -422,9 +464,13 @@ impl State {
 
     /// The answer with a page.
     fn page(&mut self, page: u32, path: &str, bytes: &Arc<Vec<u8>>) -> Written {
-        let media_type = match self.has(Oddity::PdfType) {
-            true => "application/pdf",
-            false => "image/jpeg",
+        let pdf = [Oddity::PdfType, Oddity::Pdf, Oddity::PdfStack];
+        let media_type = if pdf.into_iter().any(|it| self.has(it)) {
+            "application/pdf"
+        } else if self.has(Oddity::Tiff) {
+            "image/tiff"
+        } else {
+            "image/jpeg"
         };
         let mut answer = Answer::code(200).with("Content-Type", media_type);
         answer.body = bytes.as_ref().clone();
@@ -465,8 +511,36 @@ impl State {
         Answer::code(200).into()
     }
 
-    fn status(&mut self, dress: Dress) -> String {
-        let (s, p, namespaces) = dress.namespaces();
+    /// A document with the prefixes that are set.
+    fn prefixed(&self, document: &str) -> String {
+        let renamed = |s: &str, p: &str| {
+            let declared = document
+                .replace(
+                    "xmlns:scan=",
+                    &format!("xmlns{}{s}=", if s.is_empty() { "" } else { ":" }),
+                )
+                .replace("xmlns:pwg=", &format!("xmlns:{p}="));
+            let s = if s.is_empty() {
+                String::new()
+            } else {
+                format!("{s}:")
+            };
+            declared
+                .replace("<scan:", &format!("<{s}"))
+                .replace("</scan:", &format!("</{s}"))
+                .replace("<pwg:", &format!("<{p}:"))
+                .replace("</pwg:", &format!("</{p}:"))
+        };
+        if self.has(Oddity::DefaultNamespace) {
+            renamed("", "pwg")
+        } else if self.has(Oddity::OtherPrefixes) {
+            renamed("ns0", "ns1")
+        } else {
+            document.to_owned()
+        }
+    }
+
+    fn status(&mut self) -> String {
         let status = self.scanner.status().ok();
         let running = self
             .jobs
@@ -490,9 +564,9 @@ impl State {
             _ => "ScannerAdfEmpty",
         };
         let mut text = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{s}ScannerStatus {namespaces}>\n\
-             <{p}Version>2.6</{p}Version><{p}State>{state}</{p}State>\
-             <{s}AdfState>{adf}</{s}AdfState>\n<{s}Jobs>\n"
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<scan:ScannerStatus {NAMESPACES}>\n\
+             <pwg:Version>2.6</pwg:Version><pwg:State>{state}</pwg:State>\
+             <scan:AdfState>{adf}</scan:AdfState>\n<scan:Jobs>\n"
         );
         for job in self.jobs.iter().filter(|_| !self.has(Oddity::NoJobs)) {
             let (mut scanned, mut waiting) = (job.scanned, u32::from(job.page.is_some()));
@@ -507,14 +581,14 @@ impl State {
             }
             let (path, reason) = (&job.path, job.reason);
             text.push_str(&format!(
-                "<{s}JobInfo><{p}JobUri>{path}</{p}JobUri><{p}JobUuid>{path}</{p}JobUuid>\
-                 <{s}Age>1</{s}Age><{p}ImagesCompleted>{scanned}</{p}ImagesCompleted>\
-                 <{p}ImagesToTransfer>{waiting}</{p}ImagesToTransfer>\
-                 <{p}JobState>{state}</{p}JobState><{p}JobStateReasons>\
-                 <{p}JobStateReason>{reason}</{p}JobStateReason></{p}JobStateReasons></{s}JobInfo>\n"
+                "<scan:JobInfo><pwg:JobUri>{path}</pwg:JobUri><pwg:JobUuid>{path}</pwg:JobUuid>\
+                 <scan:Age>1</scan:Age><pwg:ImagesCompleted>{scanned}</pwg:ImagesCompleted>\
+                 <pwg:ImagesToTransfer>{waiting}</pwg:ImagesToTransfer>\
+                 <pwg:JobState>{state}</pwg:JobState><pwg:JobStateReasons>\
+                 <pwg:JobStateReason>{reason}</pwg:JobStateReason></pwg:JobStateReasons></scan:JobInfo>\n"
             ));
         }
-        text.push_str(&format!("</{s}Jobs></{s}ScannerStatus>\n"));
+        text.push_str("</scan:Jobs></scan:ScannerStatus>\n");
         text
     }
 }

@@ -99,30 +99,6 @@ impl Dress {
         }
     }
 
-    /// Prefixes of eSCL and PWG in its documents, with the declarations.
-    pub(crate) const fn namespaces(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::Canon => (
-                "",
-                "pwg:",
-                "xmlns=\"http://schemas.hp.com/imaging/escl/2011/05/03\" \
-                 xmlns:pwg=\"http://www.pwg.org/schemas/2010/12/sm\"",
-            ),
-            Self::Xerox => (
-                "ns0:",
-                "ns1:",
-                "xmlns:ns0=\"http://schemas.hp.com/imaging/escl/2011/05/03\" \
-                 xmlns:ns1=\"http://www.pwg.org/schemas/2010/12/sm\"",
-            ),
-            _ => (
-                "scan:",
-                "pwg:",
-                "xmlns:scan=\"http://schemas.hp.com/imaging/escl/2011/05/03\" \
-                 xmlns:pwg=\"http://www.pwg.org/schemas/2010/12/sm\"",
-            ),
-        }
-    }
-
     /// What its capabilities say of a source, as text; none when it has no such source.
     pub(crate) fn source(self, name: &str) -> Option<&'static str> {
         let text = self.capabilities();

@@ -74,6 +74,16 @@ oddities! {
     NoLength = "no-length",
     /// JPEG is sent as application/pdf.
     PdfType = "pdf-type",
+    /// Documents have eSCL for their default namespace.
+    DefaultNamespace = "default-namespace",
+    /// Documents have other prefixes than the usual ones.
+    OtherPrefixes = "other-prefixes",
+    /// Each page is a PDF of its own.
+    Pdf = "pdf",
+    /// The whole stack is one PDF.
+    PdfStack = "pdf-stack",
+    /// Each page is a TIFF file.
+    Tiff = "tiff",
     /// The answer to a new job is lost; the job is there.
     LostCreated = "lost-created",
     /// The connection ends with the head of the answer to a new job.

@@ -4,6 +4,9 @@
 //! in mid-image, and deliver another resolution than they were asked for. Markers: ITU-T T.81,
 //! annex B.
 
+mod tiff;
+
+use self::tiff::Tiff;
 use crate::scanner::DocumentFormat;
 
 /// The bytes that tell the format.
@@ -65,7 +68,7 @@ pub(crate) struct Look {
 enum Kind {
     Jpeg(Jpeg),
     Pdf(Pdf),
-    Tiff { head: Vec<u8> },
+    Tiff(Tiff),
     Unknown,
 }
 
@@ -93,9 +96,8 @@ impl Look {
                 pdf.see(bytes);
                 Ok(())
             }
-            Some(Kind::Tiff { head }) => {
-                let room = 8_usize.saturating_sub(head.len());
-                head.extend(bytes.iter().take(room));
+            Some(Kind::Tiff(tiff)) => {
+                tiff.see(bytes);
                 Ok(())
             }
             Some(Kind::Unknown) | None => Err(NoPage::Unknown),
@@ -133,20 +135,7 @@ impl Look {
                     ..facts(DocumentFormat::Pdf)
                 })
             }
-            Some(Kind::Tiff { head }) => {
-                // The directory is where the header says, or the file is cut off before it.
-                let [order, _, _, _, a, b, c, d] = head[..] else {
-                    return Err(NoPage::CutOff);
-                };
-                let offset = match order {
-                    b'I' => u32::from_le_bytes([a, b, c, d]),
-                    _ => u32::from_be_bytes([a, b, c, d]),
-                };
-                if u64::from(offset) + 2 > self.bytes {
-                    return Err(NoPage::CutOff);
-                }
-                Ok(facts(DocumentFormat::Tiff))
-            }
+            Some(Kind::Tiff(tiff)) => tiff.finish(facts(DocumentFormat::Tiff)),
         }
     }
 }
@@ -156,9 +145,7 @@ impl Kind {
         match bytes {
             [0xFF, SOI, ..] => Self::Jpeg(Jpeg::default()),
             [b'%', b'P', b'D', b'F', ..] => Self::Pdf(Pdf::default()),
-            [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => {
-                Self::Tiff { head: Vec::new() }
-            }
+            [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => Self::Tiff(Tiff::default()),
             _ => Self::Unknown,
         }
     }
@@ -399,9 +386,9 @@ mod tests {
             );
         }
         assert_eq!(look(&[&pdf[..60]]), Err(NoPage::CutOff));
-        let tiff = [b'I', b'I', b'*', 0, 8, 0, 0, 0, 0, 0];
+        let tiff = [b'I', b'I', b'*', 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(look(&[&tiff]).unwrap().format, DocumentFormat::Tiff);
-        assert_eq!(look(&[&tiff[..9]]), Err(NoPage::CutOff));
+        assert_eq!(look(&[&tiff[..13]]), Err(NoPage::CutOff));
         assert_eq!(look(&[b"<html></html>"]), Err(NoPage::Unknown));
         assert_eq!(look(&[b"\xFF\xD8"]), Err(NoPage::Unknown));
         assert_eq!(look(&[]), Err(NoPage::Empty));
