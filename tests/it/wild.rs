@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use scantrip_tests::document::jpeg_streams;
 use scantrip_tests::front_door::Weather;
+use scantrip_tests::lossy_disk::LossyDisk;
 use scantrip_tests::program::{Running, pause, until};
 use scantrip_tests::seeded::Seeded;
 use scantrip_tests::stage::files;
@@ -18,6 +19,8 @@ use crate::world::{World, words};
 
 /// Rounds in `make test`.
 const ROUNDS: usize = 30;
+/// Rounds with power cuts in `make test`.
+const POWER_ROUNDS: usize = 12;
 /// Longest wait before a kill: about as long as a job takes when nothing goes wrong.
 const KILL_WITHIN_MS: usize = 700;
 
@@ -43,6 +46,8 @@ struct Day {
     scans: usize,
     agent_kills: usize,
     cloud_kills: usize,
+    /// Under the agent's state; loses what was not flushed when the agent is killed.
+    disk: Option<LossyDisk>,
 }
 
 impl Day {
@@ -57,6 +62,24 @@ impl Day {
             scans: 0,
             agent_kills: 0,
             cloud_kills: 0,
+            disk: None,
+        }
+    }
+
+    /// As [`Day::new`]; whoever kills the agent cuts its disk's power, too.
+    fn with_power_cuts(seed: u64) -> Self {
+        let mut day = Self::new(seed);
+        let program = env!("CARGO_BIN_EXE_lossy-disk").into();
+        let disk = LossyDisk::over(program, day.world.folder().join("agent"));
+        day.disk = Some(disk.expect("a disk"));
+        day.power_on();
+        day
+    }
+
+    fn power_on(&mut self) {
+        let seed = self.random.draw();
+        if let Some(disk) = &mut self.disk {
+            disk.power_on(seed).expect("a mounted disk");
         }
     }
 
@@ -151,6 +174,10 @@ impl Day {
     fn kill_agent(&mut self) {
         if let Some(mut agent) = self.agent.take() {
             agent.kill().expect("a process");
+            if let Some(disk) = &mut self.disk {
+                disk.power_off().expect("an unmounted disk");
+                self.power_on();
+            }
             self.agent_kills += 1;
         }
     }
@@ -313,4 +340,14 @@ fn live_through(mut day: Day, rounds: usize) {
 fn kills_at_random_instants_lose_nothing_and_duplicate_nothing() {
     let (rounds, seed) = asked_for(ROUNDS);
     live_through(Day::new(seed), rounds);
+}
+
+#[test]
+fn power_cuts_that_drop_unflushed_writes_lose_nothing_and_duplicate_nothing() {
+    if !LossyDisk::is_possible() {
+        eprintln!("SKIPPED: this machine has no FUSE, or we are not root");
+        return;
+    }
+    let (rounds, seed) = asked_for(POWER_ROUNDS);
+    live_through(Day::with_power_cuts(seed), rounds);
 }

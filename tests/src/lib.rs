@@ -16,6 +16,7 @@ pub mod escl;
 pub mod front_door;
 pub mod herd;
 pub mod images;
+pub mod lossy_disk;
 pub mod mutate;
 pub mod peer;
 pub mod program;
