@@ -138,6 +138,7 @@ impl JobFile {
         for object in doubtful.into_iter().chain(unsound) {
             this.append(Kind::Void, object, 0)?;
             this.sync(object)?;
+            this.settled(object);
         }
         Ok(this)
     }
@@ -432,6 +433,18 @@ impl JobFile {
         }
     }
 
+    /// The file itself says now, for good, that the object does not count; its number is used up,
+    /// even when nothing of it was ever written.
+    fn settled(&mut self, object: u32) {
+        if is_page(object) {
+            self.last_object = self.last_object.max(object);
+            self.synced_object = self.last_object;
+        }
+        if let Some(held) = self.shared.jobs().get_mut(&self.job) {
+            held.doubtful.retain(|&doubted| doubted != object);
+        }
+    }
+
     /// Voids objects through a new handle: one whose sync failed is of no more use.
     fn write_voids(&mut self, objects: &[u32]) -> Result<(), SpoolError> {
         self.file = self
@@ -465,6 +478,7 @@ impl JobFile {
         self.append(Kind::Void, object, 0)?;
         if self.shared.doubtful(self.job).contains(&object) {
             self.sync(object)?;
+            self.settled(object);
         }
         self.abandoned = None;
         Ok(())

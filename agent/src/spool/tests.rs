@@ -336,6 +336,30 @@ fn break_page_two(at: u64, kind: DiskErrorKind) -> Option<bool> {
 }
 
 #[test]
+fn a_page_that_found_no_room_does_not_take_the_next_one_with_it() {
+    let disk = MemoryDisk::new();
+    let limits = SpoolLimits {
+        reserve_bytes: 256 << 10,
+        ..LIMITS
+    };
+    let (spool, _) = Spool::open(Arc::new(disk.clone()), "spool", limits).unwrap();
+    let mut file = begin(&spool, 1);
+    disk.set_free_bytes(0);
+    assert!(save(&mut file, 1, b"one").unwrap_err().is_full());
+    drop(file);
+    disk.set_free_bytes(64 << 20);
+    let mut file = spool.reopen(job(1)).unwrap();
+    let next = file.last_object() + 1;
+    save(&mut file, next, b"one again").unwrap();
+    let mut reader = spool.reader(job(1)).unwrap();
+    let objects: Vec<_> = reader.objects().collect();
+    let [page] = *objects else {
+        panic!("{objects:?}");
+    };
+    assert_eq!(read(&mut reader, page).unwrap(), b"one again");
+}
+
+#[test]
 fn every_flipped_bit_costs_one_page_at_most() {
     let disk = MemoryDisk::new();
     let pages = three_pages(&disk);
