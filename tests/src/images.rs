@@ -85,9 +85,9 @@ pub trait Stopped {
     /// Its disk.
     fn disk(&self) -> &SimDisk;
 
-    /// How many operations had changed the disk when it was stopped.
-    fn changes(&self) -> u64 {
-        self.disk().changes()
+    /// Where a run like this is stopped.
+    fn stops(&self) -> Vec<u64> {
+        self.disk().stops()
     }
 
     /// Recovers `image` with the code that ships and holds it against what was told. `thorough`
@@ -201,17 +201,17 @@ impl fmt::Display for Tally {
 }
 
 /// Every so many images, what is found is also used to its end.
-const THOROUGH_EVERY: usize = 23;
+const THOROUGH_EVERY: usize = 47;
 /// Every so many images of a stop, recovery is stopped as well.
 const AGAIN_EVERY: usize = 11;
 
 /// Builds and checks every image of all workloads on `threads` threads; `done` hears of each
-/// workload that is through, with its images.
+/// workload's images when it is through.
 #[must_use]
 pub fn exhaust(
     workloads: &[Box<dyn Workload>],
     threads: usize,
-    done: &(dyn Fn(&str, u64) + Sync),
+    done: &(dyn Fn(u64) + Sync),
 ) -> Tally {
     let next = AtomicUsize::new(0);
     // One broken image is enough to begin with.
@@ -224,7 +224,7 @@ pub fn exhaust(
                 while let Some(workload) = workloads.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let before = tally.images;
                     stop_everywhere(&**workload, &mut tally);
-                    done(&workload.name(), tally.images - before);
+                    done(tally.images - before);
                     broken.fetch_or(!tally.broken.is_empty(), Ordering::Relaxed);
                     if broken.load(Ordering::Relaxed) {
                         break;
@@ -271,17 +271,8 @@ pub struct Replayed {
 
 fn stop_everywhere(workload: &dyn Workload, tally: &mut Tally) {
     tally.workloads += 1;
-    let whole = workload.run(None);
-    let operations = whole.disk().operations();
-    let mut changes = 0;
-    for stop in 1..=operations + 1 {
+    for stop in workload.run(None).stops() {
         let stopped = workload.run(Some(stop));
-        // A stop at an operation that only looks leaves the same disks as the one before.
-        let so_far = stopped.changes();
-        if so_far == changes && stop > 1 {
-            continue;
-        }
-        changes = so_far;
         tally.stops += 1;
         if !stop_once(workload, stop, &*stopped, tally) {
             return;
@@ -327,18 +318,14 @@ fn stop_recovery(
 ) -> Result<(), (Broken, (u64, usize))> {
     let quiet = build();
     stopped.recover(&quiet);
-    if quiet.changes() == 0 {
+    let stops = quiet.stops();
+    if let [_end] = *stops {
         return Ok(());
     }
-    let mut changes = 0;
-    for stop in 1..=quiet.operations() {
+    for stop in stops {
         let again = build();
         again.stop_at(stop);
         stopped.recover(&again);
-        if again.changes() == changes {
-            continue;
-        }
-        changes = again.changes();
         for (number, image) in again.images(workload.bounds()).enumerate() {
             tally.images += 1;
             tally.during_recovery += 1;

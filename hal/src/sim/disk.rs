@@ -65,7 +65,8 @@ struct World {
     recycled: Arc<extent::Extent>,
     powered: bool,
     operations: u64,
-    changes: u64,
+    /// Operations that changed something or made it durable, by their numbers.
+    changes: Vec<u64>,
     stop_at: Option<u64>,
     flush_fails: bool,
     trace: Vec<String>,
@@ -73,7 +74,7 @@ struct World {
 }
 
 /// What must never be written, and where it was.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Watch {
     windows: Windows,
     leak: Option<String>,
@@ -101,7 +102,7 @@ impl SimDisk {
             recycled: Arc::default(),
             powered: true,
             operations: 0,
-            changes: 0,
+            changes: Vec::new(),
             stop_at: None,
             flush_fails: false,
             trace: Vec::new(),
@@ -149,10 +150,14 @@ impl SimDisk {
         self.world().operations
     }
 
-    /// Operations so far that changed something or made it durable.
+    /// Where to stop a run like this one to see all that it can leave: the operations that changed
+    /// something or made it durable, and the one after the last. A stop at any other leaves the
+    /// disks of the one before.
     #[must_use]
-    pub fn changes(&self) -> u64 {
-        self.world().changes
+    pub fn stops(&self) -> Vec<u64> {
+        let world = self.world();
+        let end = world.operations + 1;
+        world.changes.iter().copied().chain([end]).collect()
     }
 
     /// The power goes at this operation, counted from 1 since the disk was made: it is begun and
@@ -186,7 +191,7 @@ impl SimDisk {
     pub fn step(&self, operation: &'static str, path: &str) -> Result<(), DiskError> {
         let mut world = self.world();
         let flow = world.begin(operation, path)?;
-        world.changes += 1;
+        world.note_change();
         world.end(flow, operation, path)
     }
 
@@ -237,13 +242,14 @@ impl SimDisk {
         };
     }
 
-    /// Watches for `plaintext`: that 16 bytes in a row of it are ever written, by anybody, to this
-    /// disk or to one that is found after a cut of it.
-    pub fn watch(&self, plaintext: &[u8]) {
-        let mut world = self.world();
-        let watch = world.watch.get_or_insert_default();
-        let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
-        watch.windows.add(plaintext);
+    /// Watches for `secrets`, whenever they are added: that one is ever written, by anybody, to
+    /// this disk or to one that is found after a cut of it.
+    pub fn watch(&self, secrets: &Windows) {
+        let watch = Watch {
+            windows: secrets.clone(),
+            leak: None,
+        };
+        self.world().watch = Some(Arc::new(Mutex::new(watch)));
     }
 
     /// Where watched plaintext was written first, if it ever was.
@@ -253,6 +259,11 @@ impl SimDisk {
         let watch = world.watch.as_ref()?;
         let watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
         watch.leak.clone()
+    }
+
+    /// Keeps every operation from now on, for [`SimDisk::trace`].
+    pub fn keep_trace(&self) {
+        self.world().config.trace = true;
     }
 
     /// Every operation so far, if the disk was made to keep them.
@@ -329,6 +340,13 @@ impl World {
         match flow {
             Flow::On => Ok(()),
             Flow::Last => Err(no_power(operation, path)),
+        }
+    }
+
+    /// The operation under way changes something.
+    fn note_change(&mut self) {
+        if self.changes.last() != Some(&self.operations) {
+            self.changes.push(self.operations);
         }
     }
 
@@ -433,7 +451,7 @@ impl Disk for SimDisk {
         let inode = world.inodes.len();
         world.inodes.push(Arc::default());
         let path = world.names.add(path, inode);
-        world.changes += 1;
+        world.note_change();
         world.end(flow, "create", &path)?;
         drop(world);
         Ok(Box::new(SimFile {
@@ -462,7 +480,7 @@ impl Disk for SimDisk {
         let mut world = self.world();
         let flow = world.begin("create folder", path)?;
         if world.names.create_folder(path) {
-            world.changes += 1;
+            world.note_change();
         }
         world.end(flow, "create folder", path)
     }
@@ -486,7 +504,7 @@ impl Disk for SimDisk {
         if let Some(replaced) = replaced {
             world.release(replaced);
         }
-        world.changes += 1;
+        world.note_change();
         world.end(flow, "rename", from)
     }
 
@@ -497,7 +515,7 @@ impl Disk for SimDisk {
             return Err(missing("remove", path));
         };
         world.release(number);
-        world.changes += 1;
+        world.note_change();
         world.end(flow, "remove", path)
     }
 
@@ -512,7 +530,7 @@ impl Disk for SimDisk {
             }
             Some(_) => world.names.remove_folder(path),
         }
-        world.changes += 1;
+        world.note_change();
         world.end(flow, "remove folder", path)
     }
 
@@ -526,7 +544,7 @@ impl Disk for SimDisk {
             let reason = "the flush failed";
             return Err(error(DiskErrorKind::Io, "sync folder", folder, reason));
         }
-        world.changes += 1;
+        world.note_change();
         world.end(flow, "sync folder", folder)?;
         world.names.sync(folder);
         Ok(())
@@ -555,7 +573,7 @@ impl DiskFile for SimFile {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
         let mut world = self.disk.world();
         let flow = world.begin("write", &self.path)?;
-        world.changes += 1;
+        world.note_change();
         let end = offset + bytes.len() as u64;
         let fits = world.allocate(self.inode, end);
         // A write that finds no room leaves a part of itself.
@@ -596,7 +614,7 @@ impl DiskFile for SimFile {
         if !world.allocate(self.inode, length) {
             return Err(full("set length of", &self.path));
         }
-        world.changes += 1;
+        world.note_change();
         let kept = (blocks(length) * BLOCK_BYTES) as u64;
         let inode = world.inode(self.inode);
         inode.set_len(length);
@@ -609,7 +627,7 @@ impl DiskFile for SimFile {
     fn sync_data(&mut self) -> Result<(), DiskError> {
         let mut world = self.disk.world();
         let flow = world.begin("sync", &self.path)?;
-        world.changes += 1;
+        world.note_change();
         world.end(flow, "sync", &self.path)?;
         if world.flush_fails() {
             world.inode(self.inode).lose();

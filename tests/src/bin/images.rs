@@ -6,11 +6,14 @@
 )]
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use scantrip_tests::images::{self, Case, Tally, cloud, rot, spool, state, sweep};
 
 /// Workloads drawn by lot: with those written by hand, more than five million images.
-const DRAWN: u64 = 500;
+const DRAWN: u64 = 240;
+/// Workloads between two signs of life.
+const SIGN_EVERY: u64 = 50;
 /// Operations before a cut that a replay shows.
 const OPERATIONS_SHOWN: usize = 20;
 
@@ -53,8 +56,13 @@ fn run(arguments: &[String]) -> anyhow::Result<bool> {
         workloads.retain(|workload| workload.name() == *name);
         anyhow::ensure!(!workloads.is_empty(), "there is no workload {name}");
     }
-    let mut tally: Tally = images::exhaust(&workloads, threads, &|name, images| {
-        eprintln!("{name}: {images} images");
+    let (through, built) = (AtomicU64::new(0), AtomicU64::new(0));
+    let mut tally: Tally = images::exhaust(&workloads, threads, &|images| {
+        let built = built.fetch_add(images, Ordering::Relaxed) + images;
+        let through = through.fetch_add(1, Ordering::Relaxed) + 1;
+        if through.is_multiple_of(SIGN_EVERY) {
+            eprintln!("{through} of {} workloads, {built} images", workloads.len());
+        }
     });
     rot::exhaust(&mut tally);
     for (broken, case) in &tally.broken {
@@ -65,7 +73,7 @@ fn run(arguments: &[String]) -> anyhow::Result<bool> {
         println!("{tally}");
         return Ok(false);
     }
-    let swept = sweep::run();
+    let swept = sweep::run(threads);
     for wrong in &swept.wrong {
         println!("{wrong}");
     }

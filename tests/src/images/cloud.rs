@@ -202,7 +202,7 @@ const JOB: &str = "01234567-89ab-4def-8123-456789abcdef";
 const TUS: (&str, &str) = ("tus-resumable", "1.0.0");
 const BYTES_TYPE: (&str, &str) = ("content-type", "application/offset+octet-stream");
 
-fn object_bytes(script: &Script, object: u32) -> Vec<u8> {
+fn object_bytes(script: &Script, object: u32) -> Arc<[u8]> {
     let (_, length) = script
         .objects
         .iter()
@@ -544,7 +544,7 @@ impl Machine {
             let mut bytes = Vec::new();
             let read = object.reader(core.ports()).read_to_end(&mut bytes);
             read.map_err(|error| Broken::new(Promise::Lost, error.to_string()))?;
-            let same = bytes == object_bytes(&self.script, named.object);
+            let same = *bytes == *object_bytes(&self.script, named.object);
             require(same, Promise::Invented, || {
                 format!("object {}", named.object)
             })?;

@@ -1,5 +1,9 @@
 //! Keys, randomness and sealed bytes that cost nothing: enough to see what is bound to what.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use scantrip_hal::entropy::{Entropy, EntropyError};
 use scantrip_hal::keys::{KeyError, KeySlot, KeyStore, PublicKey};
 use scantrip_hal::sim::disk::Dice;
@@ -66,10 +70,14 @@ fn tag(context: &[u8], masked: &[u8]) -> [u8; TAG_BYTES] {
     hash.finalize().into()
 }
 
-/// Bytes that look sealed.
+/// Bytes that look sealed. Every image is held against the same few, so they are made once.
 #[must_use]
-pub fn sealed_bytes(seed: u64, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    Dice::new(seed.wrapping_mul(0x0100_0000_01B3)).fill(&mut bytes);
-    bytes
+pub fn sealed_bytes(seed: u64, length: usize) -> Arc<[u8]> {
+    thread_local!(static MADE: RefCell<HashMap<(u64, usize), Arc<[u8]>>> = RefCell::default());
+    let make = || {
+        let mut bytes = vec![0; length];
+        Dice::new(seed.wrapping_mul(0x0100_0000_01B3)).fill(&mut bytes);
+        bytes.into()
+    };
+    MADE.with_borrow_mut(|made| Arc::clone(made.entry((seed, length)).or_insert_with(make)))
 }

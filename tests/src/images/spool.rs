@@ -1,12 +1,12 @@
 //! Spool and journal on one disk: jobs as a person makes them, and what the person was told.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use scantrip::job_id::JobId;
 use scantrip::journal::{JobEntry, JobState, Journal};
 use scantrip::spool::{
-    JobFile, PageDetails, RecoveredJob, RecoveredKind, Spool, SpoolError, SpoolLimits,
+    JobFile, PageDetails, PageRecord, RecoveredJob, RecoveredKind, Spool, SpoolError, SpoolLimits,
 };
 use scantrip_cloud_client::wire::{INTENT_OBJECT, SignedReceipt};
 use scantrip_hal::disk::Disk;
@@ -49,6 +49,8 @@ struct Told {
     in_hand: Option<(u32, usize)>,
     /// Pages called not saved. A draft may still show them until something later is durable.
     failed: Vec<(u32, usize)>,
+    /// Of these, pages that an agent showed when it started again: the job may keep them.
+    shown: Vec<(u32, usize)>,
     given_up: Vec<u32>,
     voiding: Vec<u32>,
     sealing: bool,
@@ -62,7 +64,17 @@ struct Told {
 impl Told {
     /// Pages that were not called saved, and may be there.
     fn unsure(&self) -> impl Iterator<Item = (u32, usize)> + '_ {
-        self.in_hand.into_iter().chain(self.failed.iter().copied())
+        let failed = self.failed.iter().chain(&self.shown).copied();
+        self.in_hand.into_iter().chain(failed)
+    }
+
+    /// The agent has started again and shows these pages of the job.
+    fn show(&mut self, pages: &[PageRecord]) {
+        let is_there = |(object, _): &(u32, usize)| pages.iter().any(|p| p.object == *object);
+        let hand = self.in_hand.take_if(|hand| is_there(hand));
+        self.shown.extend(hand);
+        self.shown
+            .extend(self.failed.extract_if(.., |failed| is_there(failed)));
     }
 
     /// Something later is durable: what failed before does not count, ever.
@@ -105,7 +117,7 @@ impl Workload for Script {
         }
         let port: Arc<dyn Disk> = Arc::new(disk.clone());
         let mut told = play(&disk, &port, &self.steps);
-        let changes = disk.changes();
+        let stops = disk.stops();
         if self.killed {
             disk.power(true);
             told.hear_restarted(&port);
@@ -115,7 +127,7 @@ impl Workload for Script {
         Box::new(Machine {
             disk,
             told,
-            changes,
+            stops,
             live,
         })
     }
@@ -124,21 +136,25 @@ impl Workload for Script {
 /// A disk that was in use: its free space holds an erased job file.
 #[must_use]
 pub fn old_disk() -> SimDisk {
+    static USED: LazyLock<SimDisk> = LazyLock::new(|| use_disk().expect("this disk works"));
+    // As found the next morning: nothing is under way, operations are counted anew.
+    let disk = USED.crashed(0);
+    disk.keep_trace();
+    disk
+}
+
+fn use_disk() -> Result<SimDisk, SpoolError> {
     let config = SimDiskConfig {
         bytes_total: BYTES_TOTAL,
-        trace: true,
+        trace: false,
     };
-    let old = SimDisk::new(config, 1);
-    let erase = || -> Result<(), SpoolError> {
-        let (spool, _) = Spool::open(Arc::new(old.clone()), "spool", LIMITS)?;
-        let mut file = begin(&spool, 9)?;
-        save(&mut file, 1, &page(9, 1, 9000))?;
-        file.seal(&page(9, MANIFEST.0, MANIFEST.1))?;
-        spool.remove(job(9))
-    };
-    erase().expect("nothing goes wrong on this disk");
-    // As found the next morning: nothing is under way, operations are counted anew.
-    old.crashed(0)
+    let disk = SimDisk::new(config, 1);
+    let (spool, _) = Spool::open(Arc::new(disk.clone()), "spool", LIMITS)?;
+    let mut file = begin(&spool, 9)?;
+    save(&mut file, 1, &page(9, 1, 9000))?;
+    file.seal(&page(9, MANIFEST.0, MANIFEST.1))?;
+    spool.remove(job(9))?;
+    Ok(disk)
 }
 
 /// What a script has told, of which job.
@@ -148,7 +164,7 @@ pub struct Promises(BTreeMap<u8, Told>);
 struct Machine {
     disk: SimDisk,
     told: Promises,
-    changes: u64,
+    stops: Vec<u64>,
     /// Whether the running agent kept within its bounds.
     live: Result<(), Broken>,
 }
@@ -158,8 +174,8 @@ impl Stopped for Machine {
         &self.disk
     }
 
-    fn changes(&self) -> u64 {
-        self.changes
+    fn stops(&self) -> Vec<u64> {
+        self.stops.clone()
     }
 
     fn check(&self, image: &SimDisk, thorough: bool) -> Result<(), Broken> {
@@ -180,7 +196,7 @@ pub const fn job(n: u8) -> JobId {
     JobId::from_bytes([n; 16])
 }
 
-fn page(n: u8, object: u32, length: usize) -> Vec<u8> {
+fn page(n: u8, object: u32, length: usize) -> Arc<[u8]> {
     sealed_bytes(u64::from(n) << 32 | u64::from(object), length)
 }
 
@@ -188,7 +204,7 @@ fn page(n: u8, object: u32, length: usize) -> Vec<u8> {
 #[derive(Clone, Debug)]
 pub struct Page {
     object: u32,
-    bytes: Vec<u8>,
+    bytes: Arc<[u8]>,
 }
 
 impl Page {
@@ -288,6 +304,7 @@ pub fn play(switch: &SimDisk, disk: &Arc<dyn Disk>, steps: &[Step]) -> Promises 
             Step::Restart => {
                 drop(agent.take());
                 agent = Agent::start(disk);
+                told.hear_of_drafts(agent.iter().flat_map(|agent| &agent.found));
             }
             Step::FailFlush => switch.fail_next_flush(),
             _ => {
@@ -325,15 +342,18 @@ struct Agent {
     spool: Spool,
     journal: Journal,
     files: BTreeMap<u8, JobFile>,
+    /// What was there when it started.
+    found: Vec<RecoveredJob>,
 }
 
 impl Agent {
     fn start(disk: &Arc<dyn Disk>) -> Option<Self> {
-        let (spool, _) = Spool::open(Arc::clone(disk), "spool", LIMITS).ok()?;
+        let (spool, found) = Spool::open(Arc::clone(disk), "spool", LIMITS).ok()?;
         Some(Self {
             spool,
             journal: open_journal(disk)?,
             files: BTreeMap::new(),
+            found,
         })
     }
 
@@ -425,6 +445,16 @@ impl Agent {
 }
 
 impl Promises {
+    /// The agent has started again and shows these drafts.
+    fn hear_of_drafts<'a>(&mut self, found: impl Iterator<Item = &'a RecoveredJob>) {
+        for found in found {
+            let told = self.0.iter_mut().find(|(n, _)| job(**n) == found.job);
+            if let (Some((_, told)), RecoveredKind::Draft { pages, .. }) = (told, &found.kind) {
+                told.show(pages);
+            }
+        }
+    }
+
     /// The agent starts on the same cache: what it shows is told, too.
     fn hear_restarted(&mut self, disk: &Arc<dyn Disk>) {
         let Ok((_, found)) = Spool::open(Arc::clone(disk), "spool", LIMITS) else {
@@ -617,8 +647,12 @@ fn check_pages(
     drafted: bool,
 ) -> Result<(), Broken> {
     let mut expected = told.saved.clone();
-    let unsure = told.unsure().filter(|(object, _)| numbers.contains(object));
-    expected.extend(unsure.filter(|_| drafted));
+    let may_be: Vec<_> = match drafted {
+        true => told.unsure().collect(),
+        false => told.shown.clone(),
+    };
+    let there = |(object, _): &(u32, usize)| numbers.contains(object);
+    expected.extend(may_be.into_iter().filter(there));
     expected.retain(|object, _| !told.voiding.contains(object) || numbers.contains(object));
     for object in expected.keys() {
         require(numbers.contains(object), Promise::Lost, || {
@@ -647,7 +681,7 @@ fn check_pages(
         let read = reader
             .read_at(info.object, 0, &mut bytes)
             .map_err(|error| lost(n, &error))?;
-        require(bytes[..read] == wanted, Promise::Invented, || {
+        require(bytes[..read] == *wanted, Promise::Invented, || {
             format!("object {} of job {n} has other bytes", info.object)
         })?;
     }
@@ -658,8 +692,16 @@ fn lost(n: u8, error: &SpoolError) -> Broken {
     Broken::new(Promise::Lost, format!("job {n}: {error}"))
 }
 
-/// Sizes of pages: one block, two, five, nine, and more than one record.
-const SIZES: [usize; 6] = [300, 4_100, 7_000, 16_500, 33_000, 270_000];
+/// Sizes of drawn pages, and how many of 200 have them: one block, two, three, five, nine, and
+/// more than one record. Long ones are rare: each image reads them whole, and shows no more.
+const SIZES: [(u64, usize); 6] = [
+    (80, 300),
+    (80, 4_100),
+    (30, 7_000),
+    (6, 16_500),
+    (3, 33_000),
+    (1, 270_000),
+];
 
 /// All workloads.
 #[must_use]
@@ -799,13 +841,7 @@ fn draw_job(n: u8, dice: &mut Dice) -> Vec<Step> {
     let mut steps = vec![Step::Create(n)];
     let pages = 1 + dice.below(4) as u32;
     for object in 1..=pages {
-        // The longest page seldom: its subsets cannot be exhausted, and each image reads it whole.
-        let sizes = if dice.below(100) == 0 {
-            SIZES.len()
-        } else {
-            SIZES.len() - 1
-        };
-        let length = SIZES[dice.below(sizes as u64) as usize];
+        let length = draw_size(dice);
         steps.push(match dice.below(8) {
             0 => Step::GiveUp(n, object, length),
             _ => Step::Save(n, object, length),
@@ -824,4 +860,15 @@ fn draw_job(n: u8, dice: &mut Dice) -> Vec<Step> {
         _ => vec![Step::Seal(n), Step::Receipt(n)],
     });
     steps
+}
+
+fn draw_size(dice: &mut Dice) -> usize {
+    let mut drawn = dice.below(SIZES.iter().map(|(share, _)| share).sum());
+    for (share, size) in SIZES {
+        match drawn.checked_sub(share) {
+            Some(left) => drawn = left,
+            None => return size,
+        }
+    }
+    0
 }

@@ -88,7 +88,7 @@ impl Stopped for Machine {
     fn recover(&self, _image: &SimDisk) {}
 }
 
-fn value(length: usize) -> Vec<u8> {
+fn value(length: usize) -> Arc<[u8]> {
     sealed_bytes(length as u64, length)
 }
 
@@ -136,7 +136,7 @@ impl Promises {
                 .value(name)
                 .map_err(|error| Broken::new(Promise::Lost, format!("{name}: {error}")))?;
             let found = found.unwrap_or_default();
-            let may_be = |&length: &usize| found == value(length);
+            let may_be = |&length: &usize| *found == *value(length);
             let legal = may_be(&told.known) || told.since.iter().any(may_be);
             require(legal, Promise::Lost, || {
                 format!("{name} has {} bytes, not {told:?}", found.len())

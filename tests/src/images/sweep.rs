@@ -5,7 +5,8 @@
 //! not come again.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use scantrip_hal::disk::{Disk, DiskErrorKind};
 use scantrip_hal::fault::{DiskFault, FaultDisk, FaultPlan};
@@ -54,30 +55,61 @@ impl fmt::Display for Swept {
 
 type Check<'a> = Box<dyn Fn(&SimDisk) -> Result<(), Broken> + 'a>;
 
-/// Sweeps spool and journal, the state store, and the cloud's blobs.
+/// Sweeps spool and journal, the state store, and the cloud's blobs, on `threads` threads.
 #[must_use]
-pub fn run() -> Swept {
-    let mut swept = Swept::default();
-    for script in spool::scripts(DRAWN) {
-        swept.sweep(&script.name, &spool::old_disk, &|disk, faulty| {
-            let told = spool::play(disk, faulty, &script.steps);
-            Box::new(move |image| told.check(image, false))
-        });
-    }
-    swept.sweep("state", &state::disk, &|_, faulty| {
-        let told = state::play(faulty);
-        Box::new(move |image| told.check(image))
+pub fn run(threads: usize) -> Swept {
+    let subjects = subjects();
+    let next = AtomicUsize::new(0);
+    let total = Mutex::new(Swept::default());
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                let mut swept = Swept::default();
+                while let Some(subject) = subjects.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    subject(&mut swept);
+                }
+                total.lock().expect("no thread panics with it").add(swept);
+            });
+        }
     });
-    for script in cloud::scripts() {
-        swept.sweep(script.name(), &cloud::disk, &|disk, faulty| {
-            let machine = script.play(disk, faulty);
-            Box::new(move |image| machine.check_image(image))
+    total.into_inner().expect("all threads have ended")
+}
+
+type Subject = Box<dyn Fn(&mut Swept) + Sync>;
+
+fn subjects() -> Vec<Subject> {
+    let spool = spool::scripts(DRAWN).into_iter().map(|script| -> Subject {
+        Box::new(move |swept| {
+            swept.sweep(&script.name, &spool::old_disk, &|disk, faulty| {
+                let told = spool::play(disk, faulty, &script.steps);
+                Box::new(move |image| told.check(image, false))
+            });
+        })
+    });
+    let cloud = cloud::scripts().into_iter().map(|script| -> Subject {
+        Box::new(move |swept| {
+            swept.sweep(script.name(), &cloud::disk, &|disk, faulty| {
+                let machine = script.play(disk, faulty);
+                Box::new(move |image| machine.check_image(image))
+            });
+        })
+    });
+    let state: Subject = Box::new(|swept| {
+        swept.sweep("state", &state::disk, &|_, faulty| {
+            let told = state::play(faulty);
+            Box::new(move |image| told.check(image))
         });
-    }
-    swept
+    });
+    spool.chain(cloud).chain([state]).collect()
 }
 
 impl Swept {
+    fn add(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.recovered += other.recovered;
+        self.wrong.extend(other.wrong);
+    }
+
     fn sweep<'a>(
         &mut self,
         name: &str,
@@ -98,6 +130,7 @@ impl Swept {
                 disk.heal();
                 self.runs += 1;
                 let crashes = (0..CRASHES).map(|seed| disk.crashed(seed ^ at << 8));
+                let trace = disk.trace();
                 // The disk as it is, for an agent that starts again without a power cut; last,
                 // because recovery changes it.
                 let crashes: Vec<SimDisk> = crashes.chain([disk.clone()]).collect();
@@ -105,8 +138,10 @@ impl Swept {
                     self.recovered += 1;
                     if let Err(broken) = check(image) {
                         self.wrong.push(format!(
-                            "{name}: {fault} at operation {at}, disk {number}: {:?}: {}",
-                            broken.promise, broken.what
+                            "{name}: {fault} at operation {at}, disk {number}: {:?}: {}\n  {}",
+                            broken.promise,
+                            broken.what,
+                            trace.join("\n  ")
                         ));
                         return;
                     }

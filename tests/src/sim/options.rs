@@ -81,7 +81,7 @@ pub(crate) struct DailyOptions {
 impl Options {
     /// The options of `seed`.
     pub(crate) fn draw(dice: &mut Dice) -> Self {
-        let days = 20 + dice.below(100);
+        let days = 20 + dice.below(50);
         let wire = WireOptions {
             refuse: swarm(dice, 300),
             cut_request: swarm(dice, 200),
@@ -111,7 +111,7 @@ impl Options {
             days,
             scans: 3 + dice.below(5),
             certificate_days: 8 + dice.below(80),
-            poll_seconds: 4 * 3600 + u32::try_from(dice.below(20 * 3600)).unwrap_or_default(),
+            poll_seconds: 8 * 3600 + u32::try_from(dice.below(20 * 3600)).unwrap_or_default(),
             spool_bytes: (256 + dice.below(1024)) * 1024,
             sheets: 1 + dice.below(4),
             wire,

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use memchr::memmem;
 use scantrip_hal::scanner::{
     AdfState, ColorMode, DocumentFormat, MediaSize, NextPage, PageInfo, PageSink, ScanSettings,
     Scanner, ScannerCapabilities, ScannerError, ScannerErrorKind, ScannerState, ScannerStatus,
@@ -40,9 +41,9 @@ pub(crate) fn page(number: u64, dice: &mut Dice) -> Vec<u8> {
 pub(crate) fn pages_of(document: &[u8]) -> Vec<(u64, Vec<u8>)> {
     let mut pages = Vec::new();
     let mut at = 0;
-    while let Some(found) = find(&document[at..], &HEAD) {
+    while let Some(found) = memmem::find(&document[at..], &HEAD) {
         let start = at + found;
-        let Some(length) = find(&document[start + HEAD.len()..], &TAIL) else {
+        let Some(length) = memmem::find(&document[start + HEAD.len()..], &TAIL) else {
             break;
         };
         at = start + HEAD.len() + length + TAIL.len();
@@ -55,10 +56,6 @@ pub(crate) fn pages_of(document: &[u8]) -> Vec<(u64, Vec<u8>)> {
         pages.push((number, bytes));
     }
     pages
-}
-
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
 }
 
 /// What lies in the feeder and what came out of it.

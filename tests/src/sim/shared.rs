@@ -18,6 +18,8 @@ const WRONGS_MAX: usize = 20;
 pub(crate) struct Shared {
     /// The true time.
     pub(crate) time: Timeline,
+    /// Pages, which nobody may see anywhere.
+    pub(crate) secrets: Windows,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -26,7 +28,6 @@ struct Inner {
     hash: Sha256,
     wrongs: Vec<(Wrong, String)>,
     faults: BTreeMap<&'static str, u64>,
-    plaintext: Windows,
     /// Texts that no wire, disk or log may show.
     texts: Vec<Vec<u8>>,
     /// Encapsulated keys and local nonces, each with what was sealed under it.
@@ -37,12 +38,12 @@ impl Shared {
     pub(crate) fn new(loud: bool) -> Self {
         Self {
             time: Timeline::new(),
+            secrets: Windows::new(),
             inner: Arc::new(Mutex::new(Inner {
                 loud,
                 hash: Sha256::new(),
                 wrongs: Vec::new(),
                 faults: BTreeMap::new(),
-                plaintext: Windows::new(),
                 texts: Vec::new(),
                 pairs: BTreeMap::new(),
             })),
@@ -94,11 +95,6 @@ impl Shared {
         }
     }
 
-    /// This page must not be seen anywhere.
-    pub(crate) fn keep_secret(&self, page: &[u8]) {
-        self.inner().plaintext.add(page);
-    }
-
     /// This text must not be seen anywhere.
     pub(crate) fn keep_text_secret(&self, text: &str) {
         self.inner().texts.push(text.as_bytes().to_vec());
@@ -106,11 +102,12 @@ impl Shared {
 
     /// Looks for what must not be seen.
     pub(crate) fn look(&self, place: &str, bytes: &[u8]) {
-        let leak = {
-            let inner = self.inner();
-            let text = inner.texts.iter().any(|text| contains(bytes, text));
-            text.then_some("a secret text")
-                .or_else(|| inner.plaintext.find(bytes).map(|_| "plaintext of a page"))
+        let text = |text: &Vec<u8>| contains(bytes, text);
+        let leak = if self.inner().texts.iter().any(text) {
+            Some("a secret text")
+        } else {
+            let page = self.secrets.find(bytes);
+            page.map(|_| "plaintext of a page")
         };
         if let Some(what) = leak {
             self.wrong(Wrong::Readable, format!("{place} shows {what}"));
@@ -146,15 +143,5 @@ fn clock_text(passed_ms: u64) -> String {
 }
 
 pub(crate) fn contains(bytes: &[u8], text: &[u8]) -> bool {
-    let Some((first, rest)) = text.split_first() else {
-        return false;
-    };
-    let mut at = 0;
-    while let Some(found) = bytes[at..].iter().position(|byte| byte == first) {
-        at += found + 1;
-        if bytes[at..].starts_with(rest) {
-            return true;
-        }
-    }
-    false
+    memchr::memmem::find(bytes, text).is_some()
 }

@@ -21,7 +21,9 @@ use super::shared::Shared;
 use super::user;
 
 /// Events of a run that is not stuck in a loop.
-const STEPS_MAX: u64 = 400_000;
+const STEPS_MAX: u64 = 1_000_000;
+/// Events after the faults, in which everything must come to rest.
+const CALM_STEPS_MAX: u64 = 20_000;
 /// Actions that one event may cause.
 const ACTIONS_MAX: u32 = 10_000;
 /// Days without faults after which everything must be at rest.
@@ -63,6 +65,7 @@ pub(crate) struct World {
     wakes: Vec<u64>,
     runner_at: u64,
     calm_since: Option<u64>,
+    steps_before_calm: u64,
     canary: String,
     crashes: u64,
     steps: u64,
@@ -90,21 +93,15 @@ impl World {
             cloud,
             Dice::new(dice.next()),
         );
-        let first = super::paper::page(0, &mut dice);
-        cloud_disk.watch(&first);
+        cloud_disk.watch(&shared.secrets);
         let devices: Vec<Device> = (0..options.devices)
             .map(|index| {
                 let tenant = tenants[index % tenants.len()].clone();
                 let dice = Dice::new(dice.next());
                 let device = Device::new(index, tenant, net.clone(), options.spool_bytes, dice);
-                device.disk.watch(&first);
-                let (shared, own, cloud) =
-                    (shared.clone(), device.disk.clone(), cloud_disk.clone());
-                device.scanner.tray().tell = Box::new(move |page| {
-                    shared.keep_secret(page);
-                    own.watch(page);
-                    cloud.watch(page);
-                });
+                device.disk.watch(&shared.secrets);
+                let secrets = shared.secrets.clone();
+                device.scanner.tray().tell = Box::new(move |page| secrets.add(page));
                 device
             })
             .collect();
@@ -124,6 +121,7 @@ impl World {
             next: 0,
             runner_at: u64::MAX,
             calm_since: None,
+            steps_before_calm: 0,
             canary,
             crashes: 0,
             steps: 0,
@@ -142,9 +140,10 @@ impl World {
             if self.is_over() {
                 break;
             }
-            let late = self
-                .calm_since
-                .is_some_and(|since| at > since + CALM_DAYS * DAY_MS);
+            let late = self.calm_since.is_some_and(|since| {
+                let steps = self.steps - self.steps_before_calm;
+                at > since + CALM_DAYS * DAY_MS || steps > CALM_STEPS_MAX
+            });
             if late || self.steps > STEPS_MAX {
                 let text = format!(
                     "not at rest after {} events: {}",
@@ -479,7 +478,7 @@ impl World {
         if self.is_calm() {
             return 60 * SECOND_MS;
         }
-        30 * SECOND_MS + crew::duration_ms(&mut self.dice) / 4
+        30 * SECOND_MS + crew::duration_ms(&mut self.dice) / 24
     }
 
     fn boot_device(&mut self, index: usize) {
@@ -656,6 +655,7 @@ impl World {
         self.shared.trace("world", "the faults stop");
         let now = self.shared.time.now();
         self.calm_since = Some(now);
+        self.steps_before_calm = self.steps;
         self.options.calm();
         {
             let mut net = self.net.lock();
@@ -753,7 +753,11 @@ impl World {
         let passed = (self.shared.time.now() - START_MS) / DAY_MS;
         self.shared.trace(
             "world",
-            &format!("at rest after {passed} days, {} events", self.steps),
+            &format!(
+                "at rest after {passed} days, {} events, {} of them calm",
+                self.steps,
+                self.steps - self.steps_before_calm
+            ),
         );
         let (trace, wrongs, faults) = self.shared.end();
         let over = |scan: &&super::model::Scan| scan.is_over() && scan.finishing;

@@ -321,7 +321,7 @@ impl World {
             recycled: Arc::clone(&self.recycled),
             powered: true,
             operations: 0,
-            changes: 0,
+            changes: Vec::new(),
             stop_at: None,
             flush_fails: false,
             trace: Vec::new(),

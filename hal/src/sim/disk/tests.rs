@@ -178,7 +178,9 @@ fn rot_changes_one_block() {
 fn plaintext_is_seen_across_two_writes() {
     let disk = disk();
     let secret: Vec<u8> = (0..64).collect();
-    disk.watch(&secret);
+    let secrets = Windows::new();
+    secrets.add(&secret);
+    disk.watch(&secrets);
     let mut file = disk.create_new("x").unwrap();
     file.write_at(0, &secret[3..14]).unwrap();
     assert_eq!(disk.leak(), None);
