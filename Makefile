@@ -29,6 +29,8 @@ test: setup check
 	$(CARGO) check --locked -p scantrip-hal --no-default-features
 	$(CARGO) test --locked --workspace --features scantrip-tests/fault
 	$(MAKE) --no-print-directory demo
+	target/release/images
+	RUNS=$(or $(RUNS),500) target/release/sim
 
 images: programs
 	target/release/images $(if $(CASE),--case $(CASE))
