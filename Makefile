@@ -4,7 +4,8 @@
 #   make check   format, lints, docs, licences
 #   make images  every disk that a power cut can leave, and every failing operation
 #   make sim-mutants  plants known bugs into a copy and shows that the tests see them
-#   make sim     agents, cloud, faults and people in one thread; RUNS=200, SEED=n replays one
+#   make sim     agents, cloud, faults and people in one thread; RUNS=200, FRESH=50 of them drawn
+#                anew, SEED=n replays one; make test has no fresh ones: a commit gets one answer
 #   make bench   speed, memory and size, written to target/bench/summary.json
 #   make herd    a million devices come back to half of a cloud, figures and docs/herd.svg
 #   make fuzz    mutated bytes for every decoder; SECONDS=, TARGET=
@@ -18,7 +19,7 @@ CARGO ?= cargo
 comma := ,
 # One bound on everything that compiles; CI machines have two cores.
 export CARGO_TERM_COLOR ?= auto
-export RUNS SEED
+export RUNS FRESH SEED
 
 .PHONY: demo test check sim bench gate dist docs settings-doc setup programs
 
@@ -30,7 +31,7 @@ test: setup check
 	$(CARGO) test --locked --workspace --features scantrip-tests/fault
 	$(MAKE) --no-print-directory demo
 	target/release/images
-	RUNS=$(or $(RUNS),500) target/release/sim
+	RUNS=$(or $(RUNS),500) FRESH=$(or $(FRESH),0) target/release/sim
 
 images: programs
 	target/release/images $(if $(CASE),--case $(CASE))

@@ -375,7 +375,7 @@ impl Engine {
             return;
         };
         self.note(now, failure.message.clone());
-        self.identity.strike(now, failure);
+        self.identity.strike(failure);
         if failure.unreachable && answer.is_transfer() && self.session.handle_shut_door(url) {
             self.outbox.handle_other_door();
             log::info!(

@@ -26,9 +26,9 @@ use crate::store::{Identity, Slot};
 
 /// An expired certificate may be renewed this long: a printer off over the summer, and a year.
 const RENEW_AFTER_EXPIRY: Duration = Duration::from_secs(400 * 24 * 3600);
-/// How often in how long a time the cloud refuses us before a person is told.
-const STRIKES: usize = 3;
-const STRIKES_WITHIN: Duration = Duration::from_secs(15 * 60);
+/// How often in a row the cloud refuses us before a person is told. No time limit: when the
+/// certificate has expired as well, an hour passes between two calls.
+const STRIKES: u32 = 3;
 /// How often a staged certificate is tried before it is thrown away.
 const PROOFS_MAX: u32 = 5;
 /// A lost answer to the enrolment is asked for again this often, with the same key.
@@ -136,7 +136,8 @@ struct Proving {
 #[derive(Debug)]
 pub struct Machine {
     state: State,
-    strikes: Vec<Instant>,
+    /// Refusals since the last call that went well.
+    strikes: u32,
     revoked: bool,
     /// What to save when the new certificate is proven.
     switch: Option<Action>,
@@ -159,7 +160,7 @@ impl Machine {
         };
         Self {
             state,
-            strikes: Vec::new(),
+            strikes: 0,
             revoked: false,
             switch: None,
             tries: 0,
@@ -267,9 +268,8 @@ impl Machine {
                 self.state = State::Active(Active {
                     identity,
                     not_before: now.after(wait),
-                    told_to_renew: false,
+                    told_to_renew: failure.disposition == Disposition::Renew,
                 });
-                self.strike(now, &failure);
             }
         }
     }
@@ -314,7 +314,7 @@ impl Machine {
     }
 
     /// A call failed; counts what speaks against the identity.
-    pub fn strike(&mut self, now: &Moment, failure: &Failure) {
+    pub fn strike(&mut self, failure: &Failure) {
         match failure.disposition {
             Disposition::Renew => {
                 if let State::Active(active) = &mut self.state {
@@ -323,19 +323,15 @@ impl Machine {
             }
             Disposition::Suspect => {
                 self.revoked = failure.kind == Some(ProblemKind::DeviceRevoked);
-                self.strikes
-                    .retain(|at| now.boot.since(*at) <= STRIKES_WITHIN);
-                if self.strikes.len() < STRIKES {
-                    self.strikes.push(now.boot);
-                }
+                self.strikes = self.strikes.saturating_add(1);
             }
             _ => {}
         }
     }
 
     /// An authenticated call went well.
-    pub fn forgive(&mut self) {
-        self.strikes.clear();
+    pub const fn forgive(&mut self) {
+        self.strikes = 0;
         self.revoked = false;
     }
 
@@ -442,7 +438,7 @@ impl Machine {
     /// Whether the cloud has refused us often enough that jobs wait for a person.
     #[must_use]
     pub const fn is_suspect(&self) -> bool {
-        self.strikes.len() >= STRIKES
+        self.strikes >= STRIKES
     }
 
     /// The state in the words of [`StatusView`](crate::api::StatusView).

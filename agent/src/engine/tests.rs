@@ -415,3 +415,33 @@ fn a_scan_is_refused_when_the_renewal_fails_or_comes_too_late() {
     request(&mut engine, late, scan());
     assert_eq!(refusals(&actions(&mut engine, late)).len(), 1);
 }
+
+#[test]
+fn a_device_that_is_revoked_and_expired_says_revoked_though_it_asks_once_an_hour() {
+    let late = 100 * 24 * 3600;
+    let mut engine = Engine::new(start(Some(identity())), &at(late));
+    let revoked = Failure {
+        disposition: Disposition::Suspect,
+        kind: Some(ProblemKind::DeviceRevoked),
+        ..Failure::local("revoked")
+    };
+    let mut words = Vec::new();
+    for hour in 0..4 {
+        let now = late + hour * 3600 + hour;
+        let asked = actions(&mut engine, now);
+        let renew = |action: &Action| {
+            matches!(
+                action,
+                Action::Call {
+                    call: Call::Renew { .. },
+                    ..
+                }
+            )
+        };
+        assert!(asked.iter().any(renew), "hour {hour}: {asked:?}");
+        let refused = Answer::Renewed(Err(revoked.clone()));
+        answer(&mut engine, now, Lane::Calls, refused);
+        words.push(engine.identity().word(&at(now)));
+    }
+    assert_eq!(words, ["expired", "expired", "revoked", "revoked"]);
+}

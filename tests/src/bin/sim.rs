@@ -1,6 +1,7 @@
 //! `make sim`: the whole product in one thread, a seed after the other on every core.
 //!
-//! `SEED=n` replays one seed with its trace; `RUNS=n` says how many seeds are run.
+//! `SEED=n` replays one seed with its trace; `RUNS=n` says how many seeds are run, `FRESH=n` how
+//! many of them are new each time.
 #![expect(clippy::print_stdout, reason = "its report is its purpose")]
 
 use std::process::ExitCode;
@@ -12,7 +13,7 @@ use scantrip_tests::sim::{self, Outcome, Totals};
 
 /// Seeds of a run without `RUNS`.
 const RUNS: usize = 200;
-/// Of so many seeds one is fresh each time.
+/// Without `FRESH`, of so many seeds one is fresh each time.
 const FRESH_OF: usize = 4;
 /// Of so many seeds one is run twice, and must do the same.
 const TWICE_OF: usize = 16;
@@ -22,10 +23,12 @@ fn main() -> ExitCode {
     if let Some(seed) = number("SEED") {
         return replay(seed);
     }
-    let runs = number("RUNS")
-        .and_then(|runs| usize::try_from(runs).ok())
-        .unwrap_or(RUNS);
-    let seeds = seeds(runs);
+    let count = |name, unsaid| {
+        let said = number(name).and_then(|number| usize::try_from(number).ok());
+        said.unwrap_or(unsaid)
+    };
+    let runs = count("RUNS", RUNS);
+    let seeds = seeds(runs, count("FRESH", runs / FRESH_OF).min(runs));
     let next = AtomicUsize::new(0);
     let totals = Mutex::new(Totals::default());
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -61,8 +64,7 @@ fn main() -> ExitCode {
 }
 
 /// Fixed seeds, then fresh ones.
-fn seeds(runs: usize) -> Vec<u64> {
-    let fresh = runs / FRESH_OF;
+fn seeds(runs: usize, fresh: usize) -> Vec<u64> {
     let mut seeds: Vec<u64> = sim::FIXED.to_vec();
     seeds.extend(1..=runs as u64);
     seeds.truncate(runs - fresh);
