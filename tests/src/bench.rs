@@ -54,7 +54,12 @@ pub fn run(arguments: &[String]) -> ExitCode {
         }
         ["server"] => target_folder().and_then(|target| {
             let folder = fresh(&target.join("bench"))?;
-            server::measure(&folder.join("server")).map(drop)
+            server::measure(&folder.join("server"), server::ALL).map(drop)
+        }),
+        ["connections"] => target_folder().and_then(|target| {
+            let folder = fresh(&target.join("bench"))?;
+            let parts = [server::Part::Idle, server::Part::Attack];
+            server::measure(&folder.join("server"), &parts).map(drop)
         }),
         ["twin", folder] => server::twin::serve(Path::new(folder)),
         ["gate"] => instructions::gate().map(drop),
@@ -87,7 +92,7 @@ fn measure() -> anyhow::Result<()> {
         keep(&part(name, &folder)?);
     }
     // It takes long and tells each of its figures at once.
-    keep(&server::measure(&folder.join("server"))?);
+    keep(&server::measure(&folder.join("server"), server::ALL)?);
     let verdict = goals::judge(&mut summary);
     println!("{}", verdict.table);
     write(

@@ -36,8 +36,22 @@ const POLLS_EACH: usize = 200;
 /// New connections of one run.
 const NEW: usize = 400;
 
-/// Every measurement of the server.
-pub(super) fn measure(folder: &Path) -> anyhow::Result<Value> {
+/// What is measured of the server.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    /// Polls against the twin.
+    Polls,
+    /// Memory of idle devices.
+    Idle,
+    /// Memory of attackers, and what honest devices feel of them.
+    Attack,
+}
+
+/// Every part.
+pub(super) const ALL: &[Part] = &[Part::Polls, Part::Idle, Part::Attack];
+
+/// Measures `parts` of the server.
+pub(super) fn measure(folder: &Path, parts: &[Part]) -> anyhow::Result<Value> {
     descriptors::raise();
     let site = Site::set_up(folder)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -49,10 +63,16 @@ pub(super) fn measure(folder: &Path) -> anyhow::Result<Value> {
         all.extend(part.as_object().into_iter().flatten().map(super::own));
     };
     runtime.block_on(async {
-        keep(against_twin(&site).await?);
-        keep(idle_memory(&site).await?);
-        keep(crowd::memory(&site).await?);
-        keep(crowd::latency(&site).await?);
+        for part in parts {
+            match part {
+                Part::Polls => keep(against_twin(&site).await?),
+                Part::Idle => keep(idle_memory(&site).await?),
+                Part::Attack => {
+                    keep(crowd::memory(&site).await?);
+                    keep(crowd::latency(&site).await?);
+                }
+            }
+        }
         anyhow::Ok(())
     })?;
     Ok(Value::Object(all))
@@ -164,6 +184,22 @@ impl Side {
             .map(|(task, time)| time - before.get(task).copied().unwrap_or(0))
             .sum();
         Ok(spent as f64 / operations as f64)
+    }
+
+    /// Its anonymous memory once that rests: what a start still reads is no connection's.
+    async fn rested_rss(&self) -> anyhow::Result<u64> {
+        const LOOKS_MAX: usize = 20;
+        let rss = || memory::rss_anon(self.running.id()).context("the server has gone");
+        let mut before = rss()?;
+        for _ in 0..LOOKS_MAX {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let after = rss()?;
+            if after == before {
+                return Ok(after);
+            }
+            before = after;
+        }
+        anyhow::bail!("its memory does not come to rest")
     }
 
     fn descriptors(&self) -> anyhow::Result<usize> {
@@ -285,14 +321,16 @@ async fn idle_memory(site: &Site) -> anyhow::Result<Value> {
 
 async fn idle(site: &Site, side: &Side, devices: &[TlsConnector]) -> anyhow::Result<u64> {
     const EACH: usize = 3;
-    let rss = || memory::rss_anon(side.running.id()).context("the server has gone");
-    // Threads and caches are no connection's.
+    // Threads and caches are no connection's. Few at a time: what many leave behind on the heap
+    // would hide what as many take afterwards.
     let files = side.descriptors()?;
-    drop(load::open_all(side.address, devices, &site.poll).await?);
+    for some in devices.chunks(16) {
+        drop(load::open_all(side.address, some, &site.poll).await?);
+    }
     while side.descriptors()? > files + 16 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let (before, mut streams) = (rss()?, Vec::new());
+    let (before, mut streams) = (side.rested_rss().await?, Vec::new());
     for _ in 0..EACH {
         streams.extend(load::open_all(side.address, devices, &site.poll).await?);
     }
@@ -301,5 +339,6 @@ async fn idle(site: &Site, side: &Side, devices: &[TlsConnector]) -> anyhow::Res
         there + 100 >= EACH * DEVICES,
         "{there} connections are open"
     );
-    Ok((rss()? - before) / streams.len() as u64)
+    let after = side.rested_rss().await?;
+    Ok(after.saturating_sub(before) / streams.len() as u64)
 }

@@ -38,7 +38,7 @@ async fn weigh(site: &Site, kind: Kind, after: Duration) -> anyhow::Result<u64> 
     let target = Target::new(side.address, attack::connector(&site.ca, None)?);
     // What serving at all takes is no attacker's.
     drop(open(side.address, site.device(0)?, &site.poll).await?);
-    let idle = memory::rss_anon(side.running.id()).context("the cloud has gone")?;
+    let idle = side.rested_rss().await?;
     let files = side.descriptors()?;
     let mut attackers = JoinSet::new();
     attack::start(&mut attackers, &target, kind, (0, WEIGHED));
@@ -52,7 +52,8 @@ async fn weigh(site: &Site, kind: Kind, after: Duration) -> anyhow::Result<u64> 
 
 /// Latency of honest polls with an attack over that without one. Limit: 2.
 pub(super) async fn latency(site: &Site) -> anyhow::Result<Value> {
-    let side = site.cloud(&[])?;
+    // The honest device asks oftener than it may, to be measured.
+    let side = site.cloud(&["--requests-per-device=100000000"])?;
     let target = Target::new(side.address, attack::connector(&site.ca, None)?);
     let mut honest = open(side.address, site.device(0)?, &site.poll).await?;
     let mut ratios = Vec::new();
