@@ -6,16 +6,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls::client::Resumption;
-use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{
-    CipherSuite, ClientConfig, ClientConnection, ProtocolVersion, RootCertStore,
-    SupportedProtocolVersion, version,
+    ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
+    version,
 };
 
 mod credential;
 mod fingerprint;
+mod provider;
 
 pub use credential::{Credential, SignError, Signer};
 
@@ -104,28 +104,6 @@ impl TlsInfo {
     }
 }
 
-/// The suites of TLS 1.2 (all ECDHE with AEAD), then those of 1.3, best first.
-const CIPHER_SUITES: [CipherSuite; 9] = [
-    CipherSuite::TLS13_AES_256_GCM_SHA384,
-    CipherSuite::TLS13_AES_128_GCM_SHA256,
-    CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
-    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-    CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-];
-
-/// ring with exactly our suites, so that an update of the library adds none.
-fn provider() -> CryptoProvider {
-    let mut provider = ring::default_provider();
-    provider
-        .cipher_suites
-        .retain(|suite| CIPHER_SUITES.contains(&suite.suite()));
-    provider
-}
-
 /// The caller's wall clock.
 struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
 
@@ -150,7 +128,7 @@ impl TlsSettings {
         self,
         unix_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
     ) -> Result<ClientConfig, TlsSettingsError> {
-        let provider = Arc::new(provider());
+        let provider = Arc::new(provider::provider());
         let versions = match self.versions {
             TlsVersions::Tls12 => TLS12_ONLY,
             TlsVersions::Tls12AndTls13 => TLS12_AND_TLS13,
