@@ -26,6 +26,8 @@ use heapless::String;
 #[cfg(feature = "std")]
 pub(crate) use reading::Reading;
 
+use crate::printer::PrinterStatus;
+
 /// How much a wrong value matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -388,6 +390,20 @@ impl Setting {
 pub trait SettingsSource: Send {
     /// Reads every setting and hands each to `each`, in the order of their ids.
     fn read(&mut self, each: &mut dyn FnMut(Setting));
+
+    /// The same for the settings with these ids alone; one that asks slowly asks for no more.
+    fn read_some(&mut self, ids: &[&str], each: &mut dyn FnMut(Setting)) {
+        self.read(&mut |setting| {
+            if ids.contains(&setting.id) {
+                each(setting);
+            }
+        });
+    }
+
+    /// What the device's printer tells of itself, by the same ways; `None` where nothing tells.
+    fn printer(&mut self) -> Option<PrinterStatus> {
+        None
+    }
 }
 
 /// Takes a reading in: of two of one setting the worse counts.

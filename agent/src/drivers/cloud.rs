@@ -211,6 +211,7 @@ impl<N: Network> CloudDriver<N> {
             health: self.health(health),
             settings: (known_settings != Some(settings)).then(|| readings.to_vec()),
             scanner: self.context.scanner(),
+            printer: self.context.read_printer(),
             events,
             events_dropped,
             ..blank

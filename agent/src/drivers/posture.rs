@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scantrip_cloud_client::posture::diff::{Change, changes};
-use scantrip_cloud_client::wire::{EventKind, ReportScanner, ReportSetting};
+use scantrip_cloud_client::wire::{EventKind, ReportPrinter, ReportScanner, ReportSetting};
 use scantrip_hal::clock::Instant;
 use scantrip_hal::settings::{CATALOGUE, Method, Row, Setting, SettingsSource, Why};
 use serde::{Deserialize, Serialize};
@@ -79,6 +79,7 @@ pub(super) struct Posture {
     known: Mutex<Option<KnownSettings>>,
     events: Mutex<Option<EventBuffer>>,
     scanner: Mutex<Option<ReportScanner>>,
+    printer: Mutex<Option<(u64, ReportPrinter)>>,
 }
 
 /// A reading for a decision.
@@ -98,6 +99,7 @@ impl Posture {
             known: Mutex::new(None),
             events: Mutex::new(None),
             scanner: Mutex::new(None),
+            printer: Mutex::new(None),
         }
     }
 }
@@ -237,6 +239,21 @@ impl Context {
 
     pub(super) fn scanner(&self) -> Option<ReportScanner> {
         lock(&self.posture.scanner).clone()
+    }
+
+    /// Asks the printer how it is, as far as anything of it answers.
+    pub(super) fn read_printer(&self) -> Option<ReportPrinter> {
+        let status = lock(&self.posture.source).as_mut()?.printer();
+        let printer = status.map(|status| redact::printer(&status));
+        let at_ms = self.time.wall().as_millis();
+        *lock(&self.posture.printer) = printer.clone().map(|printer| (at_ms, printer));
+        printer
+    }
+
+    /// When the printer was last asked, Unix milliseconds, and what it told.
+    #[must_use]
+    pub fn printer(&self) -> Option<(u64, ReportPrinter)> {
+        lock(&self.posture.printer).clone()
     }
 
     /// Everything of the device that was remembered is wiped: what is in memory too.

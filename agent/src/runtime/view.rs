@@ -57,6 +57,7 @@ impl View<'_> {
             spool_bytes_max: self.spool_bytes_max,
             skew_ms: session.skew_ms(),
             last_error: engine.last_error().cloned(),
+            printer: self.context.printer(),
             drafts,
         })
     }

@@ -9,6 +9,7 @@ mod ask;
 mod certificate;
 mod http;
 mod ipp;
+mod printer;
 mod rows;
 mod snmp;
 mod tls;
@@ -23,6 +24,7 @@ use self::wire::{LiveWire, Wire};
 use super::{Reading, Row, Setting, SettingsSource, Why};
 use crate::backends::system::SystemClock;
 use crate::clock::Clock as _;
+use crate::printer::PrinterStatus;
 
 /// What is asked, and where.
 #[derive(Clone, Debug)]
@@ -167,6 +169,21 @@ impl SettingsSource for NetworkSource {
         }
         settings.into_values().for_each(each);
     }
+
+    fn printer(&mut self) -> Option<PrinterStatus> {
+        let addresses = self.addresses().ok()?;
+        addresses.into_iter().find_map(|address| {
+            log::info!(
+                target: "scantrip::audit",
+                "printer status: asks {address}, an address of this device, over IPP and SNMP; writes nothing"
+            );
+            let mut wire = LiveWire {
+                address,
+                pace: self.options.pace,
+            };
+            printer::ask(&mut wire, &self.options.ports, &host(address))
+        })
+    }
 }
 
 /// Every setting of the network is unknown.
@@ -181,6 +198,14 @@ fn unasked(reason: &str, each: &mut dyn FnMut(Setting)) {
     settings.into_values().for_each(each);
 }
 
+/// An address as it stands in a URL.
+fn host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(it) => it.to_string(),
+        IpAddr::V6(it) => format!("[{it}]"),
+    }
+}
+
 fn read_address(
     wire: &mut dyn Wire,
     ports: &Ports,
@@ -188,10 +213,7 @@ fn read_address(
     now: u64,
     each: &mut dyn FnMut(Setting),
 ) {
-    let host = match address {
-        IpAddr::V4(it) => it.to_string(),
-        IpAddr::V6(it) => format!("[{it}]"),
-    };
+    let host = host(address);
     let facts = ask::ask(wire, ports, &host);
     let up = facts.is_up();
     for (id, method, read) in rows::ROWS {

@@ -9,6 +9,7 @@ use super::linux::LinuxSource;
 use super::network::{NetworkOptions, NetworkSource};
 use super::vendor::{Mapping, MappingError, VendorSource};
 use super::{CATALOGUE, Method, Setting, SettingsSource, Why};
+use crate::printer::PrinterStatus;
 
 /// Which sources there are.
 #[derive(Debug, Default)]
@@ -88,6 +89,11 @@ impl SettingsSource for Sources {
                 Setting::unknown(row, Why::NotSupported, &detail, method, "no source")
             }));
         }
+    }
+
+    fn printer(&mut self) -> Option<PrinterStatus> {
+        let mut sources = self.sources.iter_mut();
+        sources.find_map(|source| source.printer())
     }
 }
 

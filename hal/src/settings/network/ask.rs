@@ -77,8 +77,8 @@ pub(super) enum V3 {
 pub(super) struct SnmpFacts {
     /// The host says that nobody listens.
     pub(super) is_refused: bool,
-    /// A community's name from the factory that it answers to, by its place in [`COMMUNITIES`].
-    pub(super) community: Option<usize>,
+    /// Whether it answers to a community's name from the factory.
+    pub(super) is_from_factory: bool,
     pub(super) v3: V3,
     pub(super) forwarding: Option<i64>,
     /// Types of print channels that accept jobs.
@@ -88,7 +88,7 @@ pub(super) struct SnmpFacts {
 }
 
 /// Names of communities from the factory. Only asked with, never set with.
-pub(super) const COMMUNITIES: [&str; 2] = ["public", "private"];
+const COMMUNITIES: [&str; 2] = ["public", "private"];
 
 /// Asks everything.
 pub(super) fn ask(wire: &mut dyn Wire, ports: &Ports, host: &str) -> Facts {
@@ -231,14 +231,8 @@ fn ask_ipp(wire: &mut dyn Wire, port: u16, host: &str) -> IppFacts {
     ];
     const SYSTEM: &[&str] = &["system-user-application-name"];
     let mut facts = IppFacts::default();
-    let mut call = |operation, path: &str, wanted| {
-        let uri = format!("ipp://{host}:{port}{path}");
-        let body = ipp::question(operation, 1, &uri, wanted);
-        let question = http::post(host, path, "application/ipp", &body);
-        let answer = exchange(wire, port, &question, http_answer)?;
-        let told = ipp::answer(&answer.body, 1).filter(|_| answer.status == 200);
-        Some((answer.status, told))
-    };
+    let mut call =
+        |operation, path, wanted| exchange_ipp(wire, port, host, (operation, path, wanted));
     for path in ["/ipp/print", "/"] {
         let Some((status, answer)) = call(ipp::GET_PRINTER_ATTRIBUTES, path, PRINTER) else {
             continue;
@@ -264,29 +258,60 @@ fn ask_ipp(wire: &mut dyn Wire, port: u16, host: &str) -> IppFacts {
     facts
 }
 
-fn ask_snmp(wire: &mut dyn Wire, port: u16) -> SnmpFacts {
-    const SYS_DESCR: &[u32] = &[1, 3, 6, 1, 2, 1, 1, 1, 0];
-    let mut facts = SnmpFacts::default();
+/// An operation, the path of its URI, and the attributes that are wanted.
+type IppQuestion<'a> = (u16, &'a str, &'a [&'a str]);
+
+/// One question of IPP in clear: the HTTP status, and the answer if it is one.
+pub(super) fn exchange_ipp(
+    wire: &mut dyn Wire,
+    port: u16,
+    host: &str,
+    (operation, path, wanted): IppQuestion<'_>,
+) -> Option<(u16, Option<ipp::Answer>)> {
+    let uri = format!("ipp://{host}:{port}{path}");
+    let body = ipp::question(operation, 1, &uri, wanted);
+    let question = http::post(host, path, "application/ipp", &body);
+    let answer = exchange(wire, port, &question, http_answer)?;
+    let told = ipp::answer(&answer.body, 1).filter(|_| answer.status == 200);
+    Some((answer.status, told))
+}
+
+const SYS_DESCR: &[u32] = &[1, 3, 6, 1, 2, 1, 1, 1, 0];
+
+/// The host says that nobody listens for SNMP.
+#[derive(Debug)]
+pub(super) struct Refused;
+
+/// The version and the community's name from the factory that the device answers to.
+pub(super) fn factory_community(
+    wire: &mut dyn Wire,
+    port: u16,
+) -> Result<Option<(snmp::Version, &'static str)>, Refused> {
     let description = [snmp::ObjectId::new(SYS_DESCR)];
-    let mut version = snmp::Version::V2c;
-    'found: for (place, community) in COMMUNITIES.iter().enumerate() {
-        for tried in [snmp::Version::V2c, snmp::Version::V1] {
-            let question = snmp::question(tried, community, snmp::GET, 1, &description);
+    for community in COMMUNITIES {
+        for version in [snmp::Version::V2c, snmp::Version::V1] {
+            let question = snmp::question(version, community, snmp::GET, 1, &description);
             match wire.ask(port, &question) {
                 Datagram::Answer(bytes) if snmp::answer(&bytes, 1).is_some() => {
-                    (facts.community, version) = (Some(place), tried);
-                    break 'found;
+                    return Ok(Some((version, community)));
                 }
-                Datagram::Refused => {
-                    facts.is_refused = true;
-                    return facts;
-                }
+                Datagram::Refused => return Err(Refused),
                 Datagram::Answer(_) | Datagram::Silent => {}
             }
         }
     }
-    facts.v3 = ask_v3(wire, port, &description);
-    if let Some(community) = facts.community.and_then(|it| COMMUNITIES.get(it)) {
+    Ok(None)
+}
+
+fn ask_snmp(wire: &mut dyn Wire, port: u16) -> SnmpFacts {
+    let mut facts = SnmpFacts::default();
+    let Ok(community) = factory_community(wire, port) else {
+        facts.is_refused = true;
+        return facts;
+    };
+    facts.is_from_factory = community.is_some();
+    facts.v3 = ask_v3(wire, port, &[snmp::ObjectId::new(SYS_DESCR)]);
+    if let Some((version, community)) = community {
         ask_tables(wire, port, version, community, &mut facts);
     }
     facts

@@ -266,14 +266,15 @@ const SNMP: &str = "SNMP versions 1 and 2c, communities from the factory";
 
 /// Silence of SNMP says something only when the host is there.
 fn community(facts: &Facts) -> Reading {
-    match facts.snmp.community {
-        Some(_) => Reading::value("read", SNMP),
-        None => Reading::value("none", SNMP),
-    }
+    let value = match facts.snmp.is_from_factory {
+        true => "read",
+        false => "none",
+    };
+    Reading::value(value, SNMP)
 }
 
 fn snmp_v1v2(facts: &Facts) -> Reading {
-    Reading::bool(facts.snmp.community.is_some(), SNMP)
+    Reading::bool(facts.snmp.is_from_factory, SNMP)
 }
 
 fn snmp_v3(facts: &Facts) -> Reading {

@@ -283,6 +283,48 @@ fn an_address_of_another_machine_is_never_asked() {
     );
 }
 
+#[test]
+fn a_printer_whose_tables_never_end_is_asked_a_bounded_number_of_times() {
+    static ASKED: Mutex<u32> = Mutex::new(0);
+    let mut device = device(&[]);
+    // Answers each question with itself: one row after the other, all with the same names.
+    device.udp = Some(|question| {
+        *ASKED.lock().unwrap() += 1;
+        let mut answer = question.to_vec();
+        for byte in &mut answer {
+            if [snmp::GET, snmp::GET_NEXT].contains(byte) {
+                *byte = 0xa2;
+            }
+        }
+        answer
+    });
+    assert_eq!(
+        printer::ask(&mut device, &Ports::default(), "192.0.2.1"),
+        None
+    );
+    assert!(*ASKED.lock().unwrap() < 10);
+}
+
+#[test]
+fn a_printer_that_floods_with_supplies_is_cut() {
+    let flood: Service = |_question| {
+        let mut body = vec![1, 1, 0, 0, 0, 0, 0, 1, 2];
+        for at in 0..190_u32 {
+            let name: &[u8] = if at == 0 { b"marker-names" } else { b"" };
+            let value = [b'x'; 1000];
+            body.extend([&[0x42, 0, name.len() as u8][..], name, &[3, 0xe8], &value].concat());
+        }
+        body.push(3);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        [head.as_bytes(), &body].concat()
+    };
+    let mut device = device(&[(631, flood)]);
+    let status = printer::ask(&mut device, &Ports::default(), "192.0.2.1").unwrap();
+    assert_eq!(status.supplies.len(), crate::printer::SUPPLIES_MAX);
+    let names = status.supplies.iter().map(|it| it.name.chars().count());
+    assert_eq!(names.max(), Some(crate::printer::NAME_CHARS_MAX));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
