@@ -228,7 +228,7 @@ fn printer(ports: Ports) -> Option<String> {
     for supply in status.supplies {
         let left = supply
             .left_percent
-            .map_or("?".to_owned(), |it| it.to_string());
+            .map_or_else(|| "?".to_owned(), |it| it.to_string());
         let low = if supply.is_low { " low" } else { "" };
         text.push_str(&format!("{} [{}] {left}{low}\n", supply.name, supply.kind));
     }
