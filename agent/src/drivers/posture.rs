@@ -1,5 +1,6 @@
 //! The device's security settings: read, remembered, compared with what they were.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -107,26 +108,14 @@ impl Posture {
 impl Context {
     /// Reads every security setting, remembers it, and gives whether any changed.
     pub fn read_settings(&self, each: &mut dyn FnMut(Setting)) -> Gate {
-        let mut readings: Vec<ReportSetting> = Vec::new();
-        if let Some(source) = &mut *lock(&self.posture.source) {
-            let mut take = |setting: Setting| {
-                readings.push(redact::setting(&setting));
-                each(setting);
-            };
-            let mut missing: Vec<&Row> = CATALOGUE.iter().collect();
-            source.read(&mut |setting| {
-                missing.retain(|row| row.id != setting.id);
-                take(setting);
-            });
-            // What nobody reads is not known, as heavy as it is.
-            for row in missing {
-                let method = row.methods.first().copied().unwrap_or(Method::Vendor);
-                let detail = "nothing on this device reads it";
-                take(Setting::unknown(row, Why::NotSupported, detail, method, ""));
-            }
-        }
-        let readings: Arc<[ReportSetting]> = readings.into();
-        *lock(&self.posture.newest) = Some((self.time.boot(), Arc::clone(&readings)));
+        let readings: Arc<[ReportSetting]> = {
+            let mut source = lock(&self.posture.source);
+            let all: Vec<&Row> = CATALOGUE.iter().collect();
+            let readings: Arc<[_]> = read(source.as_deref_mut(), all, each).into();
+            // Before the source is free: who waited for it finds this reading.
+            *lock(&self.posture.newest) = Some((self.time.boot(), Arc::clone(&readings)));
+            readings
+        };
         let now_ms = self.time.wall().as_millis();
         let found = self.with_known(|known| known.learn(&readings, now_ms));
         for change in &found {
@@ -148,17 +137,25 @@ impl Context {
         }
     }
 
-    /// The newest reading if it is younger than `age_max`, else a fresh one.
-    pub fn recent_settings(&self, age_max: Duration) -> Gate {
-        let newest = lock(&self.posture.newest).clone();
-        let now = self.time.boot();
-        if let Some((at, readings)) = newest
-            && now.since(at) < age_max
-        {
-            let changed = false;
-            return Gate { readings, changed };
-        }
-        self.read_settings(&mut |_setting| {})
+    /// The newest reading if it is younger than `age_max`, else a fresh one of these settings
+    /// alone. What it shows is remembered by the next whole reading.
+    pub fn recent_settings(&self, ids: &BTreeSet<String>, age_max: Duration) -> Gate {
+        let readings: Arc<[ReportSetting]> = {
+            let mut source = lock(&self.posture.source);
+            let newest = lock(&self.posture.newest).clone();
+            if let Some((at, readings)) = newest
+                && self.time.boot().since(at) < age_max
+            {
+                let changed = false;
+                return Gate { readings, changed };
+            }
+            let rows = ids.iter().filter_map(|id| Row::find(id)).collect();
+            read(source.as_deref_mut(), rows, &mut |_setting| {}).into()
+        };
+        let mut last = self.known_settings().last;
+        last.retain(|before| ids.contains(&before.id));
+        let changed = !last.is_empty() && !changes(&last, &readings).is_empty();
+        Gate { readings, changed }
     }
 
     /// What is remembered of the settings.
@@ -261,6 +258,34 @@ impl Context {
         *lock(&self.posture.known) = None;
         *lock(&self.posture.events) = None;
     }
+}
+
+/// Reads these settings; what nobody reads is not known, as heavy as it is.
+fn read(
+    source: Option<&mut (dyn SettingsSource + 'static)>,
+    rows: Vec<&'static Row>,
+    each: &mut dyn FnMut(Setting),
+) -> Vec<ReportSetting> {
+    let mut readings = Vec::new();
+    let Some(source) = source else {
+        return readings;
+    };
+    let mut take = |setting: Setting| {
+        readings.push(redact::setting(&setting));
+        each(setting);
+    };
+    let ids: Vec<&str> = rows.iter().map(|row| row.id).collect();
+    let mut missing = rows;
+    source.read_some(&ids, &mut |setting| {
+        missing.retain(|row| row.id != setting.id);
+        take(setting);
+    });
+    for row in missing {
+        let method = row.methods.first().copied().unwrap_or(Method::Vendor);
+        let detail = "nothing on this device reads it";
+        take(Setting::unknown(row, Why::NotSupported, detail, method, ""));
+    }
+    readings
 }
 
 #[cfg(test)]

@@ -96,7 +96,12 @@ impl LinuxSource {
 
 impl SettingsSource for LinuxSource {
     fn read(&mut self, each: &mut dyn FnMut(Setting)) {
-        for (id, run) in PROBES {
+        let ids: Vec<&str> = PROBES.iter().map(|(id, _)| *id).collect();
+        self.read_some(&ids, each);
+    }
+
+    fn read_some(&mut self, ids: &[&str], each: &mut dyn FnMut(Setting)) {
+        for (id, run) in PROBES.iter().filter(|(id, _)| ids.contains(id)) {
             let Some(row) = Row::find(id) else { continue };
             let reading = run(&self.root).unwrap_or_else(Unread::reading);
             // No rule of these settings looks at the time.

@@ -146,28 +146,19 @@ fn own_addresses() -> Vec<IpAddr> {
     own.collect()
 }
 
+/// Which settings are wanted, by id.
+type Wanted<'a> = &'a dyn Fn(&str) -> bool;
+
 impl SettingsSource for NetworkSource {
     fn read(&mut self, each: &mut dyn FnMut(Setting)) {
-        let now = SystemClock::new().wall().as_seconds();
-        let addresses = match self.addresses() {
-            Ok(addresses) => addresses,
-            Err(reason) => return unasked(reason, each),
-        };
-        let mut settings = BTreeMap::new();
-        for address in addresses {
-            log::info!(
-                target: "scantrip::audit",
-                "security settings: asks {address}, an address of this device, over TCP, SNMP, IPP and TLS; writes nothing"
-            );
-            let mut wire = LiveWire {
-                address,
-                pace: self.options.pace,
-            };
-            read_address(&mut wire, &self.options.ports, address, now, &mut |it| {
-                super::merge(&mut settings, it);
-            });
+        self.read_wanted(&|_id| true, each);
+    }
+
+    fn read_some(&mut self, ids: &[&str], each: &mut dyn FnMut(Setting)) {
+        // Nothing is asked when nothing of it is wanted.
+        if rows::ROWS.iter().any(|(id, ..)| ids.contains(id)) {
+            self.read_wanted(&|id| ids.contains(&id), each);
         }
-        settings.into_values().for_each(each);
     }
 
     fn printer(&mut self) -> Option<PrinterStatus> {
@@ -186,16 +177,46 @@ impl SettingsSource for NetworkSource {
     }
 }
 
-/// Every setting of the network is unknown.
-fn unasked(reason: &str, each: &mut dyn FnMut(Setting)) {
+impl NetworkSource {
+    fn read_wanted(&self, wanted: Wanted<'_>, each: &mut dyn FnMut(Setting)) {
+        let now = SystemClock::new().wall().as_seconds();
+        let addresses = match self.addresses() {
+            Ok(addresses) => addresses,
+            Err(reason) => return unasked(reason, wanted, each),
+        };
+        let mut settings = BTreeMap::new();
+        for address in addresses {
+            log::info!(
+                target: "scantrip::audit",
+                "security settings: asks {address}, an address of this device, over TCP, SNMP, IPP and TLS; writes nothing"
+            );
+            let mut wire = LiveWire {
+                address,
+                pace: self.options.pace,
+            };
+            let ports = &self.options.ports;
+            read_address(&mut wire, ports, (address, now), wanted, &mut |it| {
+                super::merge(&mut settings, it);
+            });
+        }
+        settings.into_values().for_each(each);
+    }
+}
+
+/// What is wanted of the network is unknown.
+fn unasked(reason: &str, wanted: Wanted<'_>, each: &mut dyn FnMut(Setting)) {
     let mut settings = BTreeMap::new();
-    for (id, method, _) in rows::ROWS {
+    for (id, method, ..) in rows_of(wanted) {
         if let Some(row) = Row::find(id) {
             let reading = Reading::unknown(Why::NotSupported, reason, "settings.address");
             super::merge(&mut settings, reading.setting(row, *method, 0));
         }
     }
     settings.into_values().for_each(each);
+}
+
+fn rows_of(wanted: Wanted<'_>) -> impl Iterator<Item = &'static rows::Row> {
+    rows::ROWS.iter().filter(move |(id, ..)| wanted(id))
 }
 
 /// An address as it stands in a URL.
@@ -209,14 +230,15 @@ fn host(address: IpAddr) -> String {
 fn read_address(
     wire: &mut dyn Wire,
     ports: &Ports,
-    address: IpAddr,
-    now: u64,
+    (address, now): (IpAddr, u64),
+    wanted: Wanted<'_>,
     each: &mut dyn FnMut(Setting),
 ) {
     let host = host(address);
-    let facts = ask::ask(wire, ports, &host);
+    let topics = rows_of(wanted).map(|(_, _, topic, _)| *topic).collect();
+    let facts = ask::ask(wire, ports, &host, &topics);
     let up = facts.is_up();
-    for (id, method, read) in rows::ROWS {
+    for (id, method, _, read) in rows_of(wanted) {
         let Some(row) = Row::find(id) else { continue };
         let reading = match up {
             true => read(&facts, ports),

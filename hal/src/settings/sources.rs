@@ -77,11 +77,16 @@ impl Sources {
 
 impl SettingsSource for Sources {
     fn read(&mut self, each: &mut dyn FnMut(Setting)) {
+        let ids: Vec<&str> = CATALOGUE.iter().map(|row| row.id).collect();
+        self.read_some(&ids, each);
+    }
+
+    fn read_some(&mut self, ids: &[&str], each: &mut dyn FnMut(Setting)) {
         let mut settings = BTreeMap::new();
         for source in &mut self.sources {
-            source.read(&mut |setting| super::merge(&mut settings, setting));
+            source.read_some(ids, &mut |setting| super::merge(&mut settings, setting));
         }
-        for row in CATALOGUE {
+        for row in CATALOGUE.iter().filter(|row| ids.contains(&row.id)) {
             each(settings.remove(row.id).unwrap_or_else(|| {
                 let method = row.methods.first().copied().unwrap_or(Method::Vendor);
                 let ways: Vec<_> = row.methods.iter().map(|it| it.as_str()).collect();

@@ -7,7 +7,8 @@ use super::wire::{Connected, Datagram, Stream, Wire};
 use super::{Ports, certificate, http, ipp, snmp, tls};
 
 /// Ports that are connected to.
-const WELL_KNOWN: &[u16] = &[21, 22, 23, 139, 445, 515, 8080, 9100, 9101, 9102];
+const WELL_KNOWN: &[u16] = &[21, 22, 23, 139, SMB, 515, 8080, 9100, 9101, 9102];
+const SMB: u16 = 445;
 
 /// How a port answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,41 +91,98 @@ pub(super) struct SnmpFacts {
 /// Names of communities from the factory. Only asked with, never set with.
 const COMMUNITIES: [&str; 2] = ["public", "private"];
 
-/// Asks everything.
-pub(super) fn ask(wire: &mut dyn Wire, ports: &Ports, host: &str) -> Facts {
+/// What is asked for a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Topic {
+    AllPorts,
+    Http,
+    Ipp,
+    Ports(&'static [u16]),
+    Smb,
+    Snmp,
+    Tls,
+    VendorApi,
+}
+
+impl Topic {
+    /// The ports that must be connected to.
+    fn ports(self, ports: &Ports) -> Vec<u16> {
+        match self {
+            Self::AllPorts => all_ports(ports),
+            Self::Http => vec![ports.http],
+            Self::Ipp => vec![ports.ipp],
+            Self::Ports(some) => some.to_vec(),
+            Self::Smb => vec![SMB],
+            Self::Snmp => Vec::new(),
+            Self::Tls => ports.tls.clone(),
+            Self::VendorApi => vec![ports.vendor_api],
+        }
+    }
+}
+
+fn all_ports(ports: &Ports) -> Vec<u16> {
+    let own = [ports.http, ports.ipp, ports.vendor_api];
+    let all = WELL_KNOWN.iter().copied().chain(own);
+    let all: BTreeSet<u16> = all.chain(ports.tls.iter().copied()).collect();
+    all.into_iter().collect()
+}
+
+/// Connects, and no more: a printing port would print what it gets.
+fn connect(wire: &mut dyn Wire, port: u16, facts: &mut Facts) {
+    let state = match wire.connect(port) {
+        Connected::Open(_) => State::Open,
+        Connected::Closed => State::Closed,
+        Connected::Silent => State::Silent,
+    };
+    let _first = facts.ports.insert(port, state);
+}
+
+/// Asks what these topics need.
+pub(super) fn ask(
+    wire: &mut dyn Wire,
+    ports: &Ports,
+    host: &str,
+    topics: &BTreeSet<Topic>,
+) -> Facts {
     let mut facts = Facts::default();
-    let mut all: BTreeSet<u16> = WELL_KNOWN.iter().copied().collect();
-    all.extend([ports.http, ports.ipp, ports.vendor_api]);
-    all.extend(&ports.tls);
-    for port in all {
-        // Never more than the connection itself: a printing port would print what it gets.
-        let state = match wire.connect(port) {
-            Connected::Open(_) => State::Open,
-            Connected::Closed => State::Closed,
-            Connected::Silent => State::Silent,
-        };
-        let _first = facts.ports.insert(port, state);
+    let has = |topic| topics.contains(&topic);
+    let needed = topics.iter().flat_map(|topic| topic.ports(ports));
+    for port in BTreeSet::from_iter(needed) {
+        connect(wire, port, &mut facts);
     }
     let open = |facts: &Facts, port| facts.port(port) == State::Open;
     for port in ports.tls.iter().copied() {
-        if open(&facts, port) {
+        // What IPP says of its encryption is judged by what its own port agrees to.
+        let wanted = has(Topic::Tls) || (has(Topic::Ipp) && port == ports.ipp);
+        if wanted && open(&facts, port) {
             facts.tls.extend(ask_tls(wire, port));
         }
     }
-    if open(&facts, ports.http) {
+    if has(Topic::Http) && open(&facts, ports.http) {
         let question = http::get(host, "/");
         facts.http = exchange(wire, ports.http, &question, http_answer);
     }
-    if open(&facts, 445) {
-        facts.smb1 = exchange(wire, 445, SMB1_HELLO, smb1_answer).unwrap_or_default();
+    if has(Topic::Smb) && open(&facts, SMB) {
+        facts.smb1 = exchange(wire, SMB, SMB1_HELLO, smb1_answer).unwrap_or_default();
     }
-    if open(&facts, ports.vendor_api) {
+    if has(Topic::VendorApi) && open(&facts, ports.vendor_api) {
         facts.vendor_api_tls = hello(wire, ports.vendor_api, tls::Version::Tls12).is_some();
     }
-    if open(&facts, ports.ipp) {
+    if has(Topic::Ipp) && open(&facts, ports.ipp) {
         facts.ipp = ask_ipp(wire, ports.ipp, host);
     }
-    facts.snmp = ask_snmp(wire, ports.snmp);
+    if has(Topic::Snmp) {
+        facts.snmp = ask_snmp(wire, ports.snmp);
+    }
+    // Silence says something only of a host that is there.
+    for port in all_ports(ports) {
+        if facts.is_up() {
+            break;
+        }
+        if !facts.ports.contains_key(&port) {
+            connect(wire, port, &mut facts);
+        }
+    }
     facts
 }
 

@@ -76,9 +76,13 @@ impl Wire for Device {
 }
 
 fn read(device: &mut Device) -> BTreeMap<&'static str, Setting> {
+    read_wanted(device, &|_id| true)
+}
+
+fn read_wanted(device: &mut Device, wanted: Wanted<'_>) -> BTreeMap<&'static str, Setting> {
     let mut settings = BTreeMap::new();
     let address = Ipv4Addr::LOCALHOST.into();
-    read_address(device, &Ports::default(), address, 0, &mut |it| {
+    read_address(device, &Ports::default(), (address, 0), wanted, &mut |it| {
         crate::settings::merge(&mut settings, it);
     });
     settings
@@ -103,7 +107,7 @@ fn value(settings: &BTreeMap<&'static str, Setting>, id: &str) -> (String, bool)
 #[test]
 fn rows_are_those_of_the_catalogue_in_order() {
     assert!(rows::ROWS.is_sorted_by_key(|row| row.0));
-    for (id, method, _) in rows::ROWS {
+    for (id, method, ..) in rows::ROWS {
         let row = Row::find(id).unwrap();
         assert!(row.methods.contains(method), "{id} {method:?}");
     }
@@ -257,6 +261,44 @@ fn endless_answers_end() {
         (631, endless),
     ]));
     assert_eq!(settings["net.http_admin_plain"].value, "");
+}
+
+#[test]
+fn a_setting_asked_for_alone_is_told_as_with_all_others() {
+    let page: Service = |_| b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec();
+    let silent: Service = |_| Vec::new();
+    let some = [
+        (21, silent),
+        (23, silent),
+        (80, page),
+        (445, silent),
+        (631, page),
+        (50001, silent),
+    ];
+    for services in [&some[..], &[]] {
+        for is_up in [true, false] {
+            let make = || Device {
+                is_up,
+                ..device(services)
+            };
+            for (id, setting) in read(&mut make()) {
+                let alone = read_wanted(&mut make(), &|wanted| wanted == id);
+                assert_eq!(alone.len(), 1, "{id}");
+                assert_eq!(alone[id], setting, "{id}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_setting_asked_for_alone_asks_for_no_more() {
+    let silent: Service = |_| Vec::new();
+    let mut device = device(&[(80, silent), (631, silent), (443, silent)]);
+    let _telnet = read_wanted(&mut device, &|id| id == "net.telnet");
+    assert!(device.sent.lock().unwrap().is_empty());
+    let _web = read_wanted(&mut device, &|id| id == "net.http_admin_plain");
+    let asked = Vec::from_iter(device.sent.lock().unwrap().keys().copied());
+    assert_eq!(asked, [80]);
 }
 
 #[test]
