@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scantrip_cloud_client::posture::diff::{Change, changes};
-use scantrip_cloud_client::wire::{EventKind, ReportPrinter, ReportScanner, ReportSetting};
+use scantrip_cloud_client::wire::{
+    EventKind, ReportPrinter, ReportScanner, ReportSetting, Severity,
+};
 use scantrip_hal::clock::Instant;
 use scantrip_hal::settings::{CATALOGUE, Method, Row, Setting, SettingsSource, Why};
 use serde::{Deserialize, Serialize};
@@ -25,8 +27,12 @@ pub struct KnownSettings {
     pub reference: Vec<ReportSetting>,
     /// When it was taken, Unix milliseconds.
     pub reference_at_ms: u64,
-    /// The newest reading.
+    /// The reading that changes are told against: the newest, but for what is in `pending`.
     pub last: Vec<ReportSetting>,
+    /// Changes that one reading has shown. They are told when the next one shows them too, so that
+    /// a setting that flaps is no news; critical ones are told at once.
+    #[serde(default)]
+    pub pending: Vec<Change>,
     /// The latest changes from one reading to the next, oldest first.
     pub changes: Vec<SeenChange>,
 }
@@ -42,7 +48,7 @@ pub struct SeenChange {
 }
 
 impl KnownSettings {
-    /// Takes a reading; gives what changed since the one before.
+    /// Takes a reading; gives what changed and is to be told.
     pub fn learn(&mut self, reading: &[ReportSetting], now_ms: u64) -> Vec<Change> {
         if self.reference.is_empty() {
             self.accept(reading, now_ms);
@@ -50,10 +56,19 @@ impl KnownSettings {
         if self.last.is_empty() {
             self.last = reading.to_vec();
         }
-        let found = changes(&self.last, reading);
-        if !found.is_empty() {
-            self.last = reading.to_vec();
-        }
+        let is_critical = |id: &str| {
+            let mut all = self.last.iter().chain(reading);
+            all.any(|it| it.id == id && it.severity == Severity::Critical)
+        };
+        let (found, pending): (Vec<_>, Vec<_>) = changes(&self.last, reading)
+            .into_iter()
+            .partition(|change| is_critical(&change.id) || self.pending.contains(change));
+        let is_told = |it: &ReportSetting| found.iter().any(|change| change.id == it.id);
+        self.last.retain(|it| !is_told(it));
+        self.last
+            .extend(reading.iter().filter(|it| is_told(it)).cloned());
+        self.last.sort_by(|a, b| a.id.cmp(&b.id));
+        self.pending = pending;
         for change in &found {
             self.changes.push(SeenChange {
                 change: change.clone(),
@@ -69,6 +84,8 @@ impl KnownSettings {
     pub fn accept(&mut self, reading: &[ReportSetting], now_ms: u64) {
         self.reference = reading.to_vec();
         self.reference_at_ms = now_ms;
+        self.last = reading.to_vec();
+        self.pending.clear();
         self.changes.clear();
     }
 }
@@ -90,6 +107,8 @@ pub struct Gate {
     pub readings: Arc<[ReportSetting]>,
     /// Whether this reading showed a change.
     pub changed: bool,
+    /// Whether another reading shall confirm one soon.
+    pub unsure: bool,
 }
 
 impl Posture {
@@ -117,7 +136,14 @@ impl Context {
             readings
         };
         let now_ms = self.time.wall().as_millis();
-        let found = self.with_known(|known| known.learn(&readings, now_ms));
+        let mut unsure = false;
+        let found = self.with_known(|known| {
+            let waited = !known.pending.is_empty();
+            let found = known.learn(&readings, now_ms);
+            // Once: what flaps for ever shall not be read for ever.
+            unsure = !waited && !known.pending.is_empty();
+            found
+        });
         for change in &found {
             log::info!(
                 "settings: {} was {} and is {}",
@@ -133,7 +159,8 @@ impl Context {
         }
         Gate {
             readings,
-            changed: !found.is_empty(),
+            changed: unsure || !found.is_empty(),
+            unsure,
         }
     }
 
@@ -146,8 +173,11 @@ impl Context {
             if let Some((at, readings)) = newest
                 && self.time.boot().since(at) < age_max
             {
-                let changed = false;
-                return Gate { readings, changed };
+                return Gate {
+                    readings,
+                    changed: false,
+                    unsure: false,
+                };
             }
             let rows = ids.iter().filter_map(|id| Row::find(id)).collect();
             read(source.as_deref_mut(), rows, &mut |_setting| {}).into()
@@ -155,7 +185,11 @@ impl Context {
         let mut last = self.known_settings().last;
         last.retain(|before| ids.contains(&before.id));
         let changed = !last.is_empty() && !changes(&last, &readings).is_empty();
-        Gate { readings, changed }
+        Gate {
+            readings,
+            changed,
+            unsure: false,
+        }
     }
 
     /// What is remembered of the settings.
@@ -172,9 +206,11 @@ impl Context {
     /// The newest reading is the reference from now on.
     pub fn accept_settings(&self) {
         let now_ms = self.time.wall().as_millis();
+        let newest = lock(&self.posture.newest).clone();
         self.with_known(|known| {
-            let last = known.last.clone();
-            known.accept(&last, now_ms);
+            let newest =
+                newest.map_or_else(|| known.last.clone(), |(_, readings)| readings.to_vec());
+            known.accept(&newest, now_ms);
             Vec::new()
         });
     }
@@ -290,7 +326,7 @@ fn read(
 
 #[cfg(test)]
 mod tests {
-    use scantrip_cloud_client::wire::{Severity, Verdict};
+    use scantrip_cloud_client::wire::Verdict;
 
     use super::*;
 
@@ -308,18 +344,46 @@ mod tests {
     fn the_first_reading_is_the_reference_until_another_is_accepted() {
         let mut known = KnownSettings::default();
         assert!(known.learn(&reading("false"), 1).is_empty());
-        assert_eq!(known.learn(&reading("true"), 2).len(), 1);
-        assert!(known.learn(&reading("true"), 3).is_empty(), "told once");
+        known.learn(&reading("true"), 2);
+        assert_eq!(known.learn(&reading("true"), 3).len(), 1);
+        assert!(known.learn(&reading("true"), 4).is_empty(), "told once");
         assert_eq!(known.reference, reading("false"));
-        assert_eq!((known.reference_at_ms, known.changes[0].at_ms), (1, 2));
-        known.accept(&reading("true"), 4);
-        assert_eq!((known.reference_at_ms, known.changes.len()), (4, 0));
+        assert_eq!((known.reference_at_ms, known.changes[0].at_ms), (1, 3));
+        known.accept(&reading("true"), 5);
+        assert_eq!((known.reference_at_ms, known.changes.len()), (5, 0));
+    }
+
+    #[test]
+    fn a_setting_that_flaps_is_told_when_two_readings_agree() {
+        let mut known = KnownSettings::default();
+        let mut told = Vec::new();
+        for (at, value) in ["a", "b", "a", "b", "c", "b", "b", "b", "a", "a"]
+            .iter()
+            .enumerate()
+        {
+            let found = known.learn(&reading(value), at as u64);
+            told.extend(found.into_iter().map(|it| (at, it.from, it.to)));
+        }
+        let change = |at, from: &str, to: &str| (at, from.to_owned(), to.to_owned());
+        assert_eq!(told, [change(6, "a", "b"), change(9, "b", "a")]);
+        assert_eq!(known.last, reading("a"));
+    }
+
+    #[test]
+    fn a_critical_change_is_told_at_once() {
+        let mut critical = reading("true");
+        critical[0].severity = Severity::Critical;
+        let mut known = KnownSettings::default();
+        known.learn(&reading("false"), 1);
+        assert_eq!(known.learn(&critical, 2).len(), 1);
+        assert_eq!(known.learn(&reading("false"), 3).len(), 1);
     }
 
     #[test]
     fn the_latest_changes_are_remembered_and_no_more() {
         let mut known = KnownSettings::default();
         for n in 0..100 {
+            known.learn(&reading(&n.to_string()), 0);
             known.learn(&reading(&n.to_string()), n);
         }
         assert_eq!(known.changes.len(), CHANGES_MAX);
