@@ -286,12 +286,17 @@ impl Setting {
             Some(secure) => Self::judged(row, value, secure, method, evidence),
             None => {
                 let detail = "only a policy can tell which values are secure";
-                let setting = Self::unknown(row, Why::NotSupported, detail, method, evidence);
-                Self {
-                    value: value_text(row, value),
-                    ..setting
-                }
+                Self::unjudged(row, value, detail, method, evidence)
             }
+        }
+    }
+
+    /// A value that cannot be judged here, and why; only a policy that names it can.
+    #[must_use]
+    pub fn unjudged(row: &Row, value: &str, detail: &str, method: Method, evidence: &str) -> Self {
+        Self {
+            value: value_text(row, value),
+            ..Self::unknown(row, Why::NotSupported, detail, method, evidence)
         }
     }
 

@@ -386,18 +386,70 @@ fn certificate(folder: &Path, arguments: &[&str]) {
     assert!(status.success());
 }
 
+#[test]
+fn a_certificate_that_names_an_issuer_is_not_trusted_for_that() {
+    let Some(mut request) = command("openssl") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    certificate(folder.path(), RSA);
+    // The same key again, vouched for by an authority that nobody knows.
+    let status = request
+        .current_dir(folder.path())
+        .args([
+            "req",
+            "-x509",
+            "-new",
+            "-key",
+            "key.pem",
+            "-subj",
+            "/CN=device",
+        ])
+        .args([
+            "-CA", "cert.pem", "-CAkey", "key.pem", "-days", "400", "-out", "leaf.pem",
+        ])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let settings = serve(folder.path(), "leaf.pem", &["-tls1_2"]).unwrap();
+    let trusted = &settings["net.cert_trusted"];
+    assert!(
+        trusted.value == "ca" && matches!(trusted.verdict, Verdict::Unknown(_)),
+        "{trusted:?}"
+    );
+    expect(
+        &settings,
+        "net.cert_strength",
+        "rsa 2048 sha256",
+        &Verdict::Secure,
+    );
+}
+
 /// `openssl s_server` with these arguments, and what its port tells.
 fn with_openssl(key: &[&str], arguments: &[&str]) -> Option<Settings> {
-    let mut server = command("openssl")?;
+    command("openssl")?;
     let folder = tempfile::tempdir().unwrap();
     certificate(folder.path(), key);
+    serve(folder.path(), "cert.pem", arguments)
+}
+
+/// The same with a certificate that is there.
+fn serve(folder: &Path, certificate: &str, arguments: &[&str]) -> Option<Settings> {
+    let mut server = command("openssl")?;
     let mut ports = nowhere();
     let port = free_port();
     ports.tls = vec![port];
     let _server = Running(
         server
-            .current_dir(folder.path())
-            .args(["s_server", "-quiet", "-key", "key.pem", "-cert", "cert.pem"])
+            .current_dir(folder)
+            .args([
+                "s_server",
+                "-quiet",
+                "-key",
+                "key.pem",
+                "-cert",
+                certificate,
+            ])
             .args(["-accept", &format!("127.0.0.1:{port}")])
             .args(arguments)
             .spawn()

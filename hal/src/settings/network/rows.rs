@@ -444,8 +444,17 @@ fn cert_expires(facts: &Facts) -> Option<Reading> {
 
 fn cert_trusted(facts: &Facts) -> Option<Reading> {
     of_certificate(facts, |it, evidence| {
-        let value = if it.self_signed { "selfsigned" } else { "ca" };
-        Reading::value(value, format!("{evidence}, issuer and subject"))
+        let evidence = format!("{evidence}, issuer and subject");
+        if it.self_signed {
+            return Reading::value("selfsigned", evidence);
+        }
+        // Anybody can name another as the issuer: no signature was checked.
+        let detail = "another one is named as its issuer; whether to trust that one is not checked";
+        Reading::Unjudged {
+            value: "ca".to_owned(),
+            detail: detail.to_owned(),
+            evidence,
+        }
     })
 }
 
