@@ -153,22 +153,22 @@ impl Page {
     /// Settings that the policy does not ask for.
     fn others(&mut self, view: &SettingsView, assessment: &Assessment) {
         let asked = |id: &str| assessment.findings.iter().any(|finding| finding.id == id);
-        let others: Vec<String> = view
-            .settings
-            .iter()
-            .filter(|setting| !asked(&setting.id) && !setting.value.is_empty())
-            .map(|setting| {
-                let wrong = if setting.verdict == "not-secure" {
-                    " (not secure)"
-                } else {
-                    ""
-                };
-                format!("{} {}{wrong}", plain(&setting.id), plain(&setting.value))
-            })
-            .collect();
-        if !others.is_empty() {
-            self.text.push_str("\nREAD, NOT ASKED FOR BY THE POLICY\n");
-            self.wrapped(&blank(), &others.join("; "));
+        let others = view.settings.iter();
+        let others = others.filter(|setting| !asked(&setting.id) && !setting.value.is_empty());
+        let others: Vec<&SettingView> = others.collect();
+        if others.is_empty() {
+            return;
+        }
+        self.text.push_str("\nREAD, NOT ASKED FOR BY THE POLICY\n");
+        let longest = others.iter().map(|setting| setting.id.len()).max();
+        for setting in others {
+            let (id, width) = (plain(&setting.id), longest.unwrap_or(0));
+            let wrong = match setting.verdict.as_str() {
+                "not-secure" => " (not secure)",
+                _ => "",
+            };
+            let first = format!("{}{id:width$}  ", blank());
+            self.wrapped(&first, &format!("{}{wrong}", plain(&setting.value)));
         }
     }
 
@@ -399,7 +399,7 @@ mod tests {
              medium    net.tftp    false\n\
              \n\
              READ, NOT ASKED FOR BY THE POLICY\n\
-             \x20         usb.storage_allowed true (not secure)\n\
+             \x20         usb.storage_allowed  true (not secure)\n\
              \n\
              49 of 100: 1 wrong, 1 not known, 1 accepted, 2 fine\n"
         );
