@@ -167,17 +167,14 @@ impl Context {
     /// The newest reading if it is younger than `age_max`, else a fresh one of these settings
     /// alone. What it shows is remembered by the next whole reading.
     pub fn recent_settings(&self, ids: &BTreeSet<String>, age_max: Duration) -> Gate {
+        // First without the source, which may be busy asking the printer for its supplies.
+        if let Some(gate) = self.newest_settings(age_max) {
+            return gate;
+        }
         let readings: Arc<[ReportSetting]> = {
             let mut source = lock(&self.posture.source);
-            let newest = lock(&self.posture.newest).clone();
-            if let Some((at, readings)) = newest
-                && self.time.boot().since(at) < age_max
-            {
-                return Gate {
-                    readings,
-                    changed: false,
-                    unsure: false,
-                };
+            if let Some(gate) = self.newest_settings(age_max) {
+                return gate;
             }
             let rows = ids.iter().filter_map(|id| Row::find(id)).collect();
             read(source.as_deref_mut(), rows, &mut |_setting| {}).into()
@@ -190,6 +187,15 @@ impl Context {
             changed,
             unsure: false,
         }
+    }
+
+    fn newest_settings(&self, age_max: Duration) -> Option<Gate> {
+        let (at, readings) = lock(&self.posture.newest).clone()?;
+        (self.time.boot().since(at) < age_max).then_some(Gate {
+            readings,
+            changed: false,
+            unsure: false,
+        })
     }
 
     /// What is remembered of the settings.
@@ -377,6 +383,41 @@ mod tests {
         known.learn(&reading("false"), 1);
         assert_eq!(known.learn(&critical, 2).len(), 1);
         assert_eq!(known.learn(&reading("false"), 3).len(), 1);
+    }
+
+    /// Remembers which settings it was asked for, and tells the first alone.
+    #[derive(Default)]
+    struct Asked(Vec<String>);
+
+    impl SettingsSource for Asked {
+        fn read(&mut self, _each: &mut dyn FnMut(Setting)) {
+            panic!("all settings were asked for");
+        }
+
+        fn read_some(&mut self, ids: &[&str], each: &mut dyn FnMut(Setting)) {
+            self.0 = ids.iter().map(|id| (*id).to_owned()).collect();
+            let row = Row::find(ids[0]).expect("a setting");
+            each(Setting::known(row, "false", Method::Port, "x", 0));
+        }
+    }
+
+    #[test]
+    fn only_the_wanted_are_asked_for_and_what_nobody_tells_is_unknown() {
+        let mut source = Asked::default();
+        let rows = ["net.ftp", "net.telnet"]
+            .iter()
+            .filter_map(|id| Row::find(id));
+        let readings = read(Some(&mut source), rows.collect(), &mut |_setting| {});
+        assert_eq!(source.0, ["net.ftp", "net.telnet"]);
+        let verdicts: Vec<_> = readings
+            .iter()
+            .map(|it| (it.id.as_str(), it.verdict))
+            .collect();
+        let expected = [
+            ("net.ftp", Verdict::Secure),
+            ("net.telnet", Verdict::Unknown),
+        ];
+        assert_eq!(verdicts, expected);
     }
 
     #[test]
