@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use scantrip_cloud_client::posture::diff::Change;
-use scantrip_cloud_client::wire::{Policy, ReportDevice};
+use scantrip_cloud_client::wire::{Policy, ReportDevice, ReportPrinter};
 use serde::{Deserialize, Serialize};
 
 use crate::drivers::posture::SeenChange;
@@ -197,6 +197,10 @@ pub struct StatusView {
     pub skew_ms: Option<i64>,
     /// The last error and when, Unix milliseconds.
     pub last_error: Option<(String, u64)>,
+    /// When the printer was last asked, Unix milliseconds, and what it told; a running agent asks
+    /// it for each report.
+    #[serde(default)]
+    pub printer: Option<(u64, ReportPrinter)>,
     /// Drafts that wait for a person: finish or discard.
     pub drafts: Vec<JobView>,
 }

@@ -3,7 +3,8 @@
 //! No reading holds a secret in the first place; this is for what a backend or an error message
 //! may carry along by mistake.
 
-use scantrip_cloud_client::wire::{ReportSetting, Severity, Verdict};
+use scantrip_cloud_client::wire::{ReportPrinter, ReportSetting, ReportSupply, Severity, Verdict};
+use scantrip_hal::printer::{PrinterStatus, Supply};
 use scantrip_hal::settings::{self, Kind, Row, Setting};
 
 /// What stands in the place of what looked like a secret.
@@ -31,6 +32,25 @@ pub fn setting(setting: &Setting) -> ReportSetting {
         severity: severity(setting.severity),
         verdict,
         reason,
+    }
+}
+
+/// The printer as it may leave the device: names and reasons are texts of others.
+#[must_use]
+pub fn printer(status: &PrinterStatus) -> ReportPrinter {
+    ReportPrinter {
+        state: status.state.as_str().to_owned(),
+        reasons: status.reasons.iter().map(|it| text(it)).collect(),
+        supplies: status.supplies.iter().map(supply).collect(),
+    }
+}
+
+fn supply(supply: &Supply) -> ReportSupply {
+    ReportSupply {
+        name: text(&supply.name),
+        kind: text(&supply.kind),
+        left_percent: supply.left_percent,
+        low: supply.is_low,
     }
 }
 
@@ -129,6 +149,24 @@ mod tests {
                 text(&format!("it said {canary} twice")),
                 "it said (hidden) twice"
             );
+        }
+    }
+
+    #[test]
+    fn a_printer_that_names_its_toner_after_a_secret_is_not_quoted() {
+        for canary in CANARIES {
+            let supply = Supply {
+                name: canary.to_owned(),
+                kind: canary.to_owned(),
+                ..Supply::default()
+            };
+            let status = PrinterStatus {
+                reasons: vec![canary.to_owned()],
+                supplies: vec![supply],
+                ..PrinterStatus::default()
+            };
+            let told = format!("{:?}", printer(&status));
+            assert!(!told.contains(canary), "{told}");
         }
     }
 

@@ -51,6 +51,7 @@ mod tests {
             },
             settings: None,
             scanner: None,
+            printer: None,
             events: Vec::new(),
             events_dropped: 0,
         }

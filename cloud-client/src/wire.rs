@@ -5,6 +5,7 @@
 //! section 4, with padding), times milliseconds since 1970-01-01 00:00 UTC.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -384,6 +385,9 @@ pub struct Report {
     /// What the scanner does; `None` when it was not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scanner: Option<ReportScanner>,
+    /// What the device's printer tells of itself; `None` when nothing of it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub printer: Option<ReportPrinter>,
     /// What happened since, oldest first, at most [`REPORT_EVENTS_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<ReportEvent>,
@@ -400,6 +404,60 @@ pub struct ReportScanner {
     /// `printer-state-reasons`, such as `media-jam` or `cover-open`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+}
+
+/// What the printer does, in the words of IPP, and what it uses up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportPrinter {
+    /// `idle`, `processing`, `stopped` or `unknown`.
+    pub state: String,
+    /// `printer-state-reasons`, such as `toner-low-warning`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+    /// Toner, waste, paper.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub supplies: Vec<ReportSupply>,
+}
+
+/// Something that the printer uses up or fills up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportSupply {
+    /// As the device names it.
+    pub name: String,
+    /// A word of `marker-types` (PWG 5100.9), or `paper`; empty when the device does not tell.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// What is left, 0 to 100; of a waste container its room. `None`: not known.
+    #[serde(default)]
+    pub left_percent: Option<u8>,
+    /// Whether it is nearly used up.
+    #[serde(default)]
+    pub low: bool,
+}
+
+impl fmt::Display for ReportPrinter {
+    /// One line for people: `idle, toner-low-warning; Black Toner 8 % LOW, Tray 1 90 %`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.state)?;
+        for reason in &self.reasons {
+            write!(f, ", {reason}")?;
+        }
+        for (at, supply) in self.supplies.iter().enumerate() {
+            write!(f, "{}{supply}", if at == 0 { "; " } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ReportSupply {
+    /// `Black Toner 8 % LOW`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.left_percent {
+            Some(left) => write!(f, "{} {left} %", self.name)?,
+            None => write!(f, "{}, level not known", self.name)?,
+        }
+        f.write_str(if self.low { " LOW" } else { "" })
+    }
 }
 
 /// Something that happened on the device.

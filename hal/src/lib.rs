@@ -21,6 +21,7 @@ pub mod fault;
 pub mod fuzz;
 pub mod identity;
 pub mod keys;
+pub mod printer;
 pub mod scanner;
 pub mod settings;
 #[cfg(feature = "sim")]

@@ -26,6 +26,8 @@ use heapless::String;
 #[cfg(feature = "std")]
 pub(crate) use reading::Reading;
 
+use crate::printer::PrinterStatus;
+
 /// How much a wrong value matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -284,12 +286,17 @@ impl Setting {
             Some(secure) => Self::judged(row, value, secure, method, evidence),
             None => {
                 let detail = "only a policy can tell which values are secure";
-                let setting = Self::unknown(row, Why::NotSupported, detail, method, evidence);
-                Self {
-                    value: value_text(row, value),
-                    ..setting
-                }
+                Self::unjudged(row, value, detail, method, evidence)
             }
+        }
+    }
+
+    /// A value that cannot be judged here, and why; only a policy that names it can.
+    #[must_use]
+    pub fn unjudged(row: &Row, value: &str, detail: &str, method: Method, evidence: &str) -> Self {
+        Self {
+            value: value_text(row, value),
+            ..Self::unknown(row, Why::NotSupported, detail, method, evidence)
         }
     }
 
@@ -388,6 +395,20 @@ impl Setting {
 pub trait SettingsSource: Send {
     /// Reads every setting and hands each to `each`, in the order of their ids.
     fn read(&mut self, each: &mut dyn FnMut(Setting));
+
+    /// The same for the settings with these ids alone; one that asks slowly asks for no more.
+    fn read_some(&mut self, ids: &[&str], each: &mut dyn FnMut(Setting)) {
+        self.read(&mut |setting| {
+            if ids.contains(&setting.id) {
+                each(setting);
+            }
+        });
+    }
+
+    /// What the device's printer tells of itself, by the same ways; `None` where nothing tells.
+    fn printer(&mut self) -> Option<PrinterStatus> {
+        None
+    }
 }
 
 /// Takes a reading in: of two of one setting the worse counts.

@@ -67,6 +67,17 @@ fn a_workflow_starts_only_on_a_device_that_is_as_it_requires_and_the_cloud_hears
     let device = world.device();
     assert_eq!(device["standing"]["posture"], "not-secure", "{device}");
     assert!(!device.to_string().contains("Canary"), "{device}");
+    let toner = &device["report"]["printer"]["supplies"][0];
+    assert_eq!(
+        (&toner["left_percent"], &toner["low"]),
+        (&8.into(), &true.into())
+    );
+    let status = world.agent(&["status"]);
+    assert!(
+        words(&status).contains("Black Toner 8 % LOW"),
+        "{}",
+        words(&status)
+    );
     let log = std::fs::read_to_string(world.folder().join("cloud.log")).expect("a log");
     assert_eq!(log.matches("unknown -> not-secure").count(), 1, "{log}");
     assert!(!log.contains("Canary"), "{log}");

@@ -19,6 +19,7 @@ use super::failure::Failure;
 use crate::api::{Reply, Request, SettingView, SettingsView};
 use crate::drivers::posture::SeenChange;
 use crate::render;
+use crate::render::progress::Shown;
 
 /// The document for machines.
 #[derive(Serialize)]
@@ -38,6 +39,10 @@ pub(crate) fn settings(
     options: &SettingsOptions,
 ) -> Result<(), Failure> {
     let chosen = options.policy.as_deref().map(choose).transpose()?;
+    world.output.progress(&Shown::Live {
+        text: "reading the settings; over the network this can take a minute".to_owned(),
+        milestone: false,
+    });
     let view = match access.service.call(Request::Settings)? {
         Reply::Settings(view) => view,
         other => return Err(Failure::strange(&other)),

@@ -16,6 +16,7 @@ use scantrip_cloud_client::{desired, entry_points, outcomes, reports};
 
 use super::Context;
 use super::network::{Network, Who, call_failure, local};
+use super::posture::Gate;
 use crate::engine::failure::Failure;
 use crate::engine::session::Doors;
 use crate::engine::{Answer, Answered, Call, Health, Lane, outbox};
@@ -195,7 +196,9 @@ impl<N: Network> CloudDriver<N> {
         known_settings: Option<u64>,
         health: Health,
     ) -> Answer {
-        let readings = self.context.read_settings(&mut |_setting| {}).readings;
+        let Gate {
+            readings, unsure, ..
+        } = self.context.read_settings(&mut |_setting| {});
         let settings = fingerprint(&readings);
         let (events, events_dropped) = self.context.with_events(|events| (events.next(), false));
         let last = events.last().map_or(0, |event| event.seq);
@@ -211,6 +214,7 @@ impl<N: Network> CloudDriver<N> {
             health: self.health(health),
             settings: (known_settings != Some(settings)).then(|| readings.to_vec()),
             scanner: self.context.scanner(),
+            printer: self.context.read_printer(),
             events,
             events_dropped,
             ..blank
@@ -225,7 +229,7 @@ impl<N: Network> CloudDriver<N> {
                 .with_events(|events| (events.told(last, events_dropped), true));
         Answer::Reported {
             settings,
-            more,
+            more: more || unsure,
             result,
         }
     }

@@ -1,10 +1,13 @@
 //! The device's security settings: read, remembered, compared with what they were.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scantrip_cloud_client::posture::diff::{Change, changes};
-use scantrip_cloud_client::wire::{EventKind, ReportScanner, ReportSetting};
+use scantrip_cloud_client::wire::{
+    EventKind, ReportPrinter, ReportScanner, ReportSetting, Severity,
+};
 use scantrip_hal::clock::Instant;
 use scantrip_hal::settings::{CATALOGUE, Method, Row, Setting, SettingsSource, Why};
 use serde::{Deserialize, Serialize};
@@ -24,8 +27,12 @@ pub struct KnownSettings {
     pub reference: Vec<ReportSetting>,
     /// When it was taken, Unix milliseconds.
     pub reference_at_ms: u64,
-    /// The newest reading.
+    /// The reading that changes are told against: the newest, but for what is in `pending`.
     pub last: Vec<ReportSetting>,
+    /// Changes that one reading has shown. They are told when the next one shows them too, so that
+    /// a setting that flaps is no news; critical ones are told at once.
+    #[serde(default)]
+    pub pending: Vec<Change>,
     /// The latest changes from one reading to the next, oldest first.
     pub changes: Vec<SeenChange>,
 }
@@ -41,7 +48,7 @@ pub struct SeenChange {
 }
 
 impl KnownSettings {
-    /// Takes a reading; gives what changed since the one before.
+    /// Takes a reading; gives what changed and is to be told.
     pub fn learn(&mut self, reading: &[ReportSetting], now_ms: u64) -> Vec<Change> {
         if self.reference.is_empty() {
             self.accept(reading, now_ms);
@@ -49,10 +56,19 @@ impl KnownSettings {
         if self.last.is_empty() {
             self.last = reading.to_vec();
         }
-        let found = changes(&self.last, reading);
-        if !found.is_empty() {
-            self.last = reading.to_vec();
-        }
+        let is_critical = |id: &str| {
+            let mut all = self.last.iter().chain(reading);
+            all.any(|it| it.id == id && it.severity == Severity::Critical)
+        };
+        let (found, pending): (Vec<_>, Vec<_>) = changes(&self.last, reading)
+            .into_iter()
+            .partition(|change| is_critical(&change.id) || self.pending.contains(change));
+        let is_told = |it: &ReportSetting| found.iter().any(|change| change.id == it.id);
+        self.last.retain(|it| !is_told(it));
+        self.last
+            .extend(reading.iter().filter(|it| is_told(it)).cloned());
+        self.last.sort_by(|a, b| a.id.cmp(&b.id));
+        self.pending = pending;
         for change in &found {
             self.changes.push(SeenChange {
                 change: change.clone(),
@@ -68,6 +84,8 @@ impl KnownSettings {
     pub fn accept(&mut self, reading: &[ReportSetting], now_ms: u64) {
         self.reference = reading.to_vec();
         self.reference_at_ms = now_ms;
+        self.last = reading.to_vec();
+        self.pending.clear();
         self.changes.clear();
     }
 }
@@ -79,6 +97,7 @@ pub(super) struct Posture {
     known: Mutex<Option<KnownSettings>>,
     events: Mutex<Option<EventBuffer>>,
     scanner: Mutex<Option<ReportScanner>>,
+    printer: Mutex<Option<(u64, ReportPrinter)>>,
 }
 
 /// A reading for a decision.
@@ -88,6 +107,8 @@ pub struct Gate {
     pub readings: Arc<[ReportSetting]>,
     /// Whether this reading showed a change.
     pub changed: bool,
+    /// Whether another reading shall confirm one soon.
+    pub unsure: bool,
 }
 
 impl Posture {
@@ -98,6 +119,7 @@ impl Posture {
             known: Mutex::new(None),
             events: Mutex::new(None),
             scanner: Mutex::new(None),
+            printer: Mutex::new(None),
         }
     }
 }
@@ -105,28 +127,23 @@ impl Posture {
 impl Context {
     /// Reads every security setting, remembers it, and gives whether any changed.
     pub fn read_settings(&self, each: &mut dyn FnMut(Setting)) -> Gate {
-        let mut readings: Vec<ReportSetting> = Vec::new();
-        if let Some(source) = &mut *lock(&self.posture.source) {
-            let mut take = |setting: Setting| {
-                readings.push(redact::setting(&setting));
-                each(setting);
-            };
-            let mut missing: Vec<&Row> = CATALOGUE.iter().collect();
-            source.read(&mut |setting| {
-                missing.retain(|row| row.id != setting.id);
-                take(setting);
-            });
-            // What nobody reads is not known, as heavy as it is.
-            for row in missing {
-                let method = row.methods.first().copied().unwrap_or(Method::Vendor);
-                let detail = "nothing on this device reads it";
-                take(Setting::unknown(row, Why::NotSupported, detail, method, ""));
-            }
-        }
-        let readings: Arc<[ReportSetting]> = readings.into();
-        *lock(&self.posture.newest) = Some((self.time.boot(), Arc::clone(&readings)));
+        let readings: Arc<[ReportSetting]> = {
+            let mut source = lock(&self.posture.source);
+            let all: Vec<&Row> = CATALOGUE.iter().collect();
+            let readings: Arc<[_]> = read(source.as_deref_mut(), all, each).into();
+            // Before the source is free: who waited for it finds this reading.
+            *lock(&self.posture.newest) = Some((self.time.boot(), Arc::clone(&readings)));
+            readings
+        };
         let now_ms = self.time.wall().as_millis();
-        let found = self.with_known(|known| known.learn(&readings, now_ms));
+        let mut unsure = false;
+        let found = self.with_known(|known| {
+            let waited = !known.pending.is_empty();
+            let found = known.learn(&readings, now_ms);
+            // Once: what flaps for ever shall not be read for ever.
+            unsure = !waited && !known.pending.is_empty();
+            found
+        });
         for change in &found {
             log::info!(
                 "settings: {} was {} and is {}",
@@ -142,21 +159,43 @@ impl Context {
         }
         Gate {
             readings,
-            changed: !found.is_empty(),
+            changed: unsure || !found.is_empty(),
+            unsure,
         }
     }
 
-    /// The newest reading if it is younger than `age_max`, else a fresh one.
-    pub fn recent_settings(&self, age_max: Duration) -> Gate {
-        let newest = lock(&self.posture.newest).clone();
-        let now = self.time.boot();
-        if let Some((at, readings)) = newest
-            && now.since(at) < age_max
-        {
-            let changed = false;
-            return Gate { readings, changed };
+    /// The newest reading if it is younger than `age_max`, else a fresh one of these settings
+    /// alone. What it shows is remembered by the next whole reading.
+    pub fn recent_settings(&self, ids: &BTreeSet<String>, age_max: Duration) -> Gate {
+        // First without the source, which may be busy asking the printer for its supplies.
+        if let Some(gate) = self.newest_settings(age_max) {
+            return gate;
         }
-        self.read_settings(&mut |_setting| {})
+        let readings: Arc<[ReportSetting]> = {
+            let mut source = lock(&self.posture.source);
+            if let Some(gate) = self.newest_settings(age_max) {
+                return gate;
+            }
+            let rows = ids.iter().filter_map(|id| Row::find(id)).collect();
+            read(source.as_deref_mut(), rows, &mut |_setting| {}).into()
+        };
+        let mut last = self.known_settings().last;
+        last.retain(|before| ids.contains(&before.id));
+        let changed = !last.is_empty() && !changes(&last, &readings).is_empty();
+        Gate {
+            readings,
+            changed,
+            unsure: false,
+        }
+    }
+
+    fn newest_settings(&self, age_max: Duration) -> Option<Gate> {
+        let (at, readings) = lock(&self.posture.newest).clone()?;
+        (self.time.boot().since(at) < age_max).then_some(Gate {
+            readings,
+            changed: false,
+            unsure: false,
+        })
     }
 
     /// What is remembered of the settings.
@@ -173,9 +212,11 @@ impl Context {
     /// The newest reading is the reference from now on.
     pub fn accept_settings(&self) {
         let now_ms = self.time.wall().as_millis();
+        let newest = lock(&self.posture.newest).clone();
         self.with_known(|known| {
-            let last = known.last.clone();
-            known.accept(&last, now_ms);
+            let newest =
+                newest.map_or_else(|| known.last.clone(), |(_, readings)| readings.to_vec());
+            known.accept(&newest, now_ms);
             Vec::new()
         });
     }
@@ -239,6 +280,21 @@ impl Context {
         lock(&self.posture.scanner).clone()
     }
 
+    /// Asks the printer how it is, as far as anything of it answers.
+    pub(super) fn read_printer(&self) -> Option<ReportPrinter> {
+        let status = lock(&self.posture.source).as_mut()?.printer();
+        let printer = status.map(|status| redact::printer(&status));
+        let at_ms = self.time.wall().as_millis();
+        *lock(&self.posture.printer) = printer.clone().map(|printer| (at_ms, printer));
+        printer
+    }
+
+    /// When the printer was last asked, Unix milliseconds, and what it told.
+    #[must_use]
+    pub fn printer(&self) -> Option<(u64, ReportPrinter)> {
+        lock(&self.posture.printer).clone()
+    }
+
     /// Everything of the device that was remembered is wiped: what is in memory too.
     pub(super) fn forget_posture(&self) {
         *lock(&self.posture.known) = None;
@@ -246,9 +302,37 @@ impl Context {
     }
 }
 
+/// Reads these settings; what nobody reads is not known, as heavy as it is.
+fn read(
+    source: Option<&mut (dyn SettingsSource + 'static)>,
+    rows: Vec<&'static Row>,
+    each: &mut dyn FnMut(Setting),
+) -> Vec<ReportSetting> {
+    let mut readings = Vec::new();
+    let Some(source) = source else {
+        return readings;
+    };
+    let mut take = |setting: Setting| {
+        readings.push(redact::setting(&setting));
+        each(setting);
+    };
+    let ids: Vec<&str> = rows.iter().map(|row| row.id).collect();
+    let mut missing = rows;
+    source.read_some(&ids, &mut |setting| {
+        missing.retain(|row| row.id != setting.id);
+        take(setting);
+    });
+    for row in missing {
+        let method = row.methods.first().copied().unwrap_or(Method::Vendor);
+        let detail = "nothing on this device reads it";
+        take(Setting::unknown(row, Why::NotSupported, detail, method, ""));
+    }
+    readings
+}
+
 #[cfg(test)]
 mod tests {
-    use scantrip_cloud_client::wire::{Severity, Verdict};
+    use scantrip_cloud_client::wire::Verdict;
 
     use super::*;
 
@@ -266,18 +350,81 @@ mod tests {
     fn the_first_reading_is_the_reference_until_another_is_accepted() {
         let mut known = KnownSettings::default();
         assert!(known.learn(&reading("false"), 1).is_empty());
-        assert_eq!(known.learn(&reading("true"), 2).len(), 1);
-        assert!(known.learn(&reading("true"), 3).is_empty(), "told once");
+        known.learn(&reading("true"), 2);
+        assert_eq!(known.learn(&reading("true"), 3).len(), 1);
+        assert!(known.learn(&reading("true"), 4).is_empty(), "told once");
         assert_eq!(known.reference, reading("false"));
-        assert_eq!((known.reference_at_ms, known.changes[0].at_ms), (1, 2));
-        known.accept(&reading("true"), 4);
-        assert_eq!((known.reference_at_ms, known.changes.len()), (4, 0));
+        assert_eq!((known.reference_at_ms, known.changes[0].at_ms), (1, 3));
+        known.accept(&reading("true"), 5);
+        assert_eq!((known.reference_at_ms, known.changes.len()), (5, 0));
+    }
+
+    #[test]
+    fn a_setting_that_flaps_is_told_when_two_readings_agree() {
+        let mut known = KnownSettings::default();
+        let mut told = Vec::new();
+        for (at, value) in ["a", "b", "a", "b", "c", "b", "b", "b", "a", "a"]
+            .iter()
+            .enumerate()
+        {
+            let found = known.learn(&reading(value), at as u64);
+            told.extend(found.into_iter().map(|it| (at, it.from, it.to)));
+        }
+        let change = |at, from: &str, to: &str| (at, from.to_owned(), to.to_owned());
+        assert_eq!(told, [change(6, "a", "b"), change(9, "b", "a")]);
+        assert_eq!(known.last, reading("a"));
+    }
+
+    #[test]
+    fn a_critical_change_is_told_at_once() {
+        let mut critical = reading("true");
+        critical[0].severity = Severity::Critical;
+        let mut known = KnownSettings::default();
+        known.learn(&reading("false"), 1);
+        assert_eq!(known.learn(&critical, 2).len(), 1);
+        assert_eq!(known.learn(&reading("false"), 3).len(), 1);
+    }
+
+    /// Remembers which settings it was asked for, and tells the first alone.
+    #[derive(Default)]
+    struct Asked(Vec<String>);
+
+    impl SettingsSource for Asked {
+        fn read(&mut self, _each: &mut dyn FnMut(Setting)) {
+            panic!("all settings were asked for");
+        }
+
+        fn read_some(&mut self, ids: &[&str], each: &mut dyn FnMut(Setting)) {
+            self.0 = ids.iter().map(|id| (*id).to_owned()).collect();
+            let row = Row::find(ids[0]).expect("a setting");
+            each(Setting::known(row, "false", Method::Port, "x", 0));
+        }
+    }
+
+    #[test]
+    fn only_the_wanted_are_asked_for_and_what_nobody_tells_is_unknown() {
+        let mut source = Asked::default();
+        let rows = ["net.ftp", "net.telnet"]
+            .iter()
+            .filter_map(|id| Row::find(id));
+        let readings = read(Some(&mut source), rows.collect(), &mut |_setting| {});
+        assert_eq!(source.0, ["net.ftp", "net.telnet"]);
+        let verdicts: Vec<_> = readings
+            .iter()
+            .map(|it| (it.id.as_str(), it.verdict))
+            .collect();
+        let expected = [
+            ("net.ftp", Verdict::Secure),
+            ("net.telnet", Verdict::Unknown),
+        ];
+        assert_eq!(verdicts, expected);
     }
 
     #[test]
     fn the_latest_changes_are_remembered_and_no_more() {
         let mut known = KnownSettings::default();
         for n in 0..100 {
+            known.learn(&reading(&n.to_string()), 0);
             known.learn(&reading(&n.to_string()), n);
         }
         assert_eq!(known.changes.len(), CHANGES_MAX);

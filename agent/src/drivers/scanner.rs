@@ -38,7 +38,8 @@ const fn state_reason(kind: ScannerErrorKind) -> &'static str {
 }
 
 /// A reading may be this old to decide about a workflow: stacks scanned one after the other do not
-/// each wait for the network, and a change counts within a minute.
+/// each wait for the network, and a change counts within a minute. When it is older, the settings that
+/// decide are read again, and no others: a person waits.
 pub const GATE_AGE_MAX: Duration = Duration::from_secs(60);
 
 /// Has the scanner and the job file that is open.
@@ -92,7 +93,8 @@ impl ScannerDriver {
     pub fn run(&mut self, scan: Scan) -> Scanned {
         match scan {
             Scan::Look { settings } => {
-                let gate = settings.then(|| self.context.recent_settings(GATE_AGE_MAX));
+                let gate = (!settings.is_empty())
+                    .then(|| self.context.recent_settings(&settings, GATE_AGE_MAX));
                 let looked = self.scanner.capabilities();
                 Scanned::Looked(looked.map_err(|error| error.to_string()), gate)
             }

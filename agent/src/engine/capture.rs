@@ -18,6 +18,7 @@ mod rules;
 
 use std::collections::BTreeMap;
 
+use scantrip_cloud_client::posture::requirement;
 use scantrip_cloud_client::wire::{Intent, PAGES_MAX, ReportSetting, Workflow};
 use scantrip_hal::scanner::{ScanSettings, ScannerCapabilities};
 
@@ -425,9 +426,9 @@ impl Machine {
     }
 
     fn look(&mut self, token: Token, plan: Plan, world: &World<'_>) {
-        let settings = self
-            .rules(&plan, world)
-            .is_some_and(|rules| !rules.requires.is_empty());
+        let rules = self.rules(&plan, world);
+        let settings = rules.map(|rules| requirement::ids(&rules.requires));
+        let settings = settings.unwrap_or_default();
         self.lane = Lane::Looking { token, plan };
         self.scan(Scan::Look { settings });
     }

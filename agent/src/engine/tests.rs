@@ -179,8 +179,9 @@ fn a_scan_before_the_first_poll_waits_for_it_and_then_begins() {
     polled(&mut engine, 2);
     let then = actions(&mut engine, 2);
     assert!(
-        then.iter()
-            .any(|action| matches!(action, Action::Scan(Scan::Look { settings: false }))),
+        then.iter().any(
+            |action| matches!(action, Action::Scan(Scan::Look { settings }) if settings.is_empty())
+        ),
         "{then:?}"
     );
     let tenant = then.iter().find_map(|action| match action {

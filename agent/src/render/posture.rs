@@ -80,7 +80,11 @@ impl Page {
 
     fn wrong(&mut self, view: &SettingsView, findings: &[&Finding]) {
         self.title("WRONG", findings);
-        for finding in findings {
+        for (at, finding) in findings.iter().enumerate() {
+            // Air between things to do: each is a block of five lines.
+            if at > 0 {
+                self.text.push('\n');
+            }
             let setting = find(view, &finding.id);
             let (value, expected) = (shown(&finding.value), expected(finding, setting));
             let line = format!("{} is {value}, should be {expected}", plain(&finding.id));
@@ -100,7 +104,10 @@ impl Page {
             };
             let line = format!("{}: {why}", plain(&finding.id));
             self.wrapped(&severity(finding.severity), &line);
-            if let Some(setting) = setting.filter(|setting| !setting.evidence.is_empty()) {
+            let says_more = |setting: &&SettingView| {
+                !setting.evidence.is_empty() && !why.contains(&setting.evidence)
+            };
+            if let Some(setting) = setting.filter(says_more) {
                 let (method, evidence) = (plain(&setting.method), plain(&setting.evidence));
                 self.named("seen", &format!("{evidence} ({method})"));
             }
@@ -146,15 +153,22 @@ impl Page {
     /// Settings that the policy does not ask for.
     fn others(&mut self, view: &SettingsView, assessment: &Assessment) {
         let asked = |id: &str| assessment.findings.iter().any(|finding| finding.id == id);
-        let others: Vec<String> = view
-            .settings
-            .iter()
-            .filter(|setting| !asked(&setting.id) && !setting.value.is_empty())
-            .map(|setting| format!("{} {}", plain(&setting.id), plain(&setting.value)))
-            .collect();
-        if !others.is_empty() {
-            self.text.push_str("\nREAD, NOT ASKED FOR BY THE POLICY\n");
-            self.wrapped(&blank(), &others.join("; "));
+        let others = view.settings.iter();
+        let others = others.filter(|setting| !asked(&setting.id) && !setting.value.is_empty());
+        let others: Vec<&SettingView> = others.collect();
+        if others.is_empty() {
+            return;
+        }
+        self.text.push_str("\nREAD, NOT ASKED FOR BY THE POLICY\n");
+        let longest = others.iter().map(|setting| setting.id.len()).max();
+        for setting in others {
+            let (id, width) = (plain(&setting.id), longest.unwrap_or(0));
+            let wrong = match setting.verdict.as_str() {
+                "not-secure" => " (not secure)",
+                _ => "",
+            };
+            let first = format!("{}{id:width$}  ", blank());
+            self.wrapped(&first, &format!("{}{wrong}", plain(&setting.value)));
         }
     }
 
@@ -167,13 +181,19 @@ impl Page {
             rules(score.passed, "fine"),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
-        let _ = writeln!(self.text, "\n{}", parts.join(", "));
+        // Again at the end: that is what a terminal still shows.
+        let points = match (score.points, score.grade) {
+            (Some(_), Grade::NotEnoughData) | (None, _) => "not enough data for a grade".to_owned(),
+            (Some(points), _) => format!("{points} of 100"),
+        };
+        let _ = writeln!(self.text, "\n{points}: {}", parts.join(", "));
         let changed = view.changes.len() as u64;
         if changed > 0 {
             let changed = count(changed, "setting has", "settings have");
             let since = time(view.reference_at_ms);
-            let line = format!("{changed} changed since {since}; see: scantrip settings --diff");
-            self.wrapped("", &line);
+            self.wrapped("", &format!("{changed} changed since {since};"));
+            self.text
+                .push_str("to see them: scantrip settings --diff\n");
         }
     }
 
@@ -379,9 +399,9 @@ mod tests {
              medium    net.tftp    false\n\
              \n\
              READ, NOT ASKED FOR BY THE POLICY\n\
-             \x20         usb.storage_allowed true\n\
+             \x20         usb.storage_allowed  true (not secure)\n\
              \n\
-             1 wrong, 1 not known, 1 accepted, 2 fine\n"
+             49 of 100: 1 wrong, 1 not known, 1 accepted, 2 fine\n"
         );
     }
 

@@ -1,5 +1,7 @@
 //! The one page for a technician.
 
+use scantrip_cloud_client::wire::ReportPrinter;
+
 use super::{bytes, count, job, plain, span, table, time};
 use crate::api::{EntryPointView, JobView, StatusView};
 
@@ -9,6 +11,9 @@ pub(crate) fn page(status: &StatusView, now_ms: u64) -> String {
     let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
     row("device:", plain(&status.device_name));
     row("agent:", plain(&status.version));
+    for line in status.printer.iter().flat_map(printer) {
+        row(line.0, line.1);
+    }
     row("identity:", identity(status));
     if let Some(ends) = status.certificate_ends_ms {
         row("certificate:", certificate(ends, now_ms));
@@ -36,6 +41,20 @@ pub(crate) fn page(status: &StatusView, now_ms: u64) -> String {
     let mut text = table(&rows);
     text.extend(status.drafts.iter().map(draft));
     text
+}
+
+/// What the printer told, and each supply on a line of its own.
+fn printer((at_ms, told): &(u64, ReportPrinter)) -> Vec<(&'static str, String)> {
+    let of_itself = ReportPrinter {
+        supplies: Vec::new(),
+        ..told.clone()
+    };
+    let head = format!("{} (asked {})", plain(&of_itself.to_string()), time(*at_ms));
+    let supplies = told.supplies.iter();
+    let supplies = supplies.map(|supply| ("", format!("  {}", plain(&supply.to_string()))));
+    std::iter::once(("printer:", head))
+        .chain(supplies)
+        .collect()
 }
 
 fn draft(draft: &JobView) -> String {
@@ -114,6 +133,8 @@ fn or_unknown(text: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use scantrip_cloud_client::wire::ReportSupply;
+
     use super::*;
 
     fn fresh() -> StatusView {
@@ -133,6 +154,7 @@ mod tests {
             spool_bytes_max: 2_147_483_648,
             skew_ms: None,
             last_error: None,
+            printer: None,
             drafts: Vec::new(),
         }
     }
@@ -176,6 +198,19 @@ mod tests {
             next_poll_seconds: Some(45),
             skew_ms: Some(-3_600_000),
             last_error: Some(("no route\n".to_owned(), 0)),
+            printer: Some((
+                60_000,
+                ReportPrinter {
+                    state: "stopped".to_owned(),
+                    reasons: vec!["media-empty".to_owned()],
+                    supplies: vec![ReportSupply {
+                        name: "Black\u{1b}[2J".to_owned(),
+                        kind: "toner".to_owned(),
+                        left_percent: Some(8),
+                        low: true,
+                    }],
+                },
+            )),
             drafts: vec![JobView {
                 job: "0d6ff2b1-59a5".to_owned(),
                 workflow: "Invoices".to_owned(),
@@ -189,6 +224,8 @@ mod tests {
         };
         let text = page(&status, 120_000);
         for line in [
+            "printer:      stopped, media-empty (asked 1970-01-01 00:01:00 UTC)",
+            "                Black\\u{1b}[2J 8 % LOW",
             "identity:     enrolled as d-1",
             "certificate:  ends 1970-04-01 00:00:00 UTC (in 89 days)",
             "entry point:  Frankfurt, https://fra (nearest)",

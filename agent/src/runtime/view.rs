@@ -1,7 +1,7 @@
 //! How the agent does, in the words of the API.
 
 use scantrip_cloud_client::posture::diff::changes;
-use scantrip_cloud_client::posture::requirement::check_all;
+use scantrip_cloud_client::posture::requirement::{self, check_all};
 use scantrip_cloud_client::receipt;
 use scantrip_cloud_client::wire::ReportDevice;
 use scantrip_hal::settings::{Setting, Verdict};
@@ -57,6 +57,7 @@ impl View<'_> {
             spool_bytes_max: self.spool_bytes_max,
             skew_ms: session.skew_ms(),
             last_error: engine.last_error().cloned(),
+            printer: self.context.printer(),
             drafts,
         })
     }
@@ -169,11 +170,13 @@ fn setting_view(setting: &Setting) -> SettingView {
 pub(super) fn gate(context: &Context, workflows: &mut [WorkflowView]) {
     let gated =
         |view: &&mut WorkflowView| view.unavailable.is_none() && !view.workflow.requires.is_empty();
-    let mut gated = workflows.iter_mut().filter(gated).peekable();
-    if gated.peek().is_none() {
+    let gated: Vec<_> = workflows.iter_mut().filter(gated).collect();
+    if gated.is_empty() {
         return;
     }
-    let readings = context.recent_settings(GATE_AGE_MAX).readings;
+    let requires = gated.iter().flat_map(|view| &view.workflow.requires);
+    let ids = requirement::ids(&Vec::from_iter(requires.cloned()));
+    let readings = context.recent_settings(&ids, GATE_AGE_MAX).readings;
     let now_ms = context.time.wall().as_millis();
     for view in gated {
         let met = check_all(&view.workflow.requires, &readings, now_ms);

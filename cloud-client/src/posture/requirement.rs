@@ -10,6 +10,7 @@
 //! A setting that is not known does not meet a requirement; one that the device does not have
 //! (not applicable) does.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -168,6 +169,13 @@ pub fn check_all(
         })
         .collect();
     if unmet.is_empty() { Ok(()) } else { Err(unmet) }
+}
+
+/// The ids of the settings that expressions name, each once.
+#[must_use]
+pub fn ids(requires: &[String]) -> BTreeSet<String> {
+    let parsed = requires.iter().map(|text| text.parse::<Requirement>());
+    parsed.flatten().map(|requirement| requirement.id).collect()
 }
 
 /// Known ids that look like `id`: the same but for a slip or two, or with the same last word.

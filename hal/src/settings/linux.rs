@@ -32,7 +32,7 @@ mod usb_storage;
 mod wifi_direct;
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 
 use self::kernel::{Kernel, LiveKernel};
@@ -75,6 +75,8 @@ type Probe = (&'static str, fn(&Root) -> Result<Reading, Unread>);
 
 /// Largest file that is looked into: a rule set or a mount table of a busy server.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Longest table of sockets: some hundred thousand, of a device that somebody floods.
+const TABLE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Most entries of a folder that are looked at.
 const ENTRIES_MAX: usize = 4096;
 
@@ -96,7 +98,12 @@ impl LinuxSource {
 
 impl SettingsSource for LinuxSource {
     fn read(&mut self, each: &mut dyn FnMut(Setting)) {
-        for (id, run) in PROBES {
+        let ids: Vec<&str> = PROBES.iter().map(|(id, _)| *id).collect();
+        self.read_some(&ids, each);
+    }
+
+    fn read_some(&mut self, ids: &[&str], each: &mut dyn FnMut(Setting)) {
+        for (id, run) in PROBES.iter().filter(|(id, _)| ids.contains(id)) {
             let Some(row) = Row::find(id) else { continue };
             let reading = run(&self.root).unwrap_or_else(Unread::reading);
             // No rule of these settings looks at the time.
@@ -122,9 +129,10 @@ struct Unread {
 impl Unread {
     fn new(path: &str, error: &io::Error) -> Self {
         let (why, detail) = match error.kind() {
-            io::ErrorKind::PermissionDenied => {
-                (Why::NoRight, format!("the agent may not read {path}"))
-            }
+            io::ErrorKind::PermissionDenied => (
+                Why::NoRight,
+                format!("the agent may not read {path}; root may"),
+            ),
             io::ErrorKind::NotFound => (Why::NotSupported, format!("{path} is not there")),
             kind => (Why::NotAnswered, format!("{path} cannot be read: {kind}")),
         };
@@ -169,6 +177,22 @@ impl Root {
             return Err(Unread::new(path, &error));
         }
         Ok(bytes)
+    }
+
+    /// The lines of a table that may be long, without ever holding all of it.
+    fn each_line(&self, path: &str, each: &mut dyn FnMut(&str)) -> Result<(), Unread> {
+        let unread = |error: io::Error| Unread::new(path, &error);
+        let file = File::open(self.at(path)).map_err(unread)?;
+        let mut table = BufReader::new(file.take(TABLE_BYTES_MAX));
+        let mut line = Vec::new();
+        while table.read_until(b'\n', &mut line).map_err(unread)? > 0 {
+            each(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+        match table.into_inner().limit() {
+            0 => Err(unread(io::ErrorKind::FileTooLarge.into())),
+            _ => Ok(()),
+        }
     }
 
     /// Names in a folder, sorted; none when there is no such folder.

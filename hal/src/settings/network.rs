@@ -9,6 +9,7 @@ mod ask;
 mod certificate;
 mod http;
 mod ipp;
+mod printer;
 mod rows;
 mod snmp;
 mod tls;
@@ -23,6 +24,7 @@ use self::wire::{LiveWire, Wire};
 use super::{Reading, Row, Setting, SettingsSource, Why};
 use crate::backends::system::SystemClock;
 use crate::clock::Clock as _;
+use crate::printer::PrinterStatus;
 
 /// What is asked, and where.
 #[derive(Clone, Debug)]
@@ -144,12 +146,43 @@ fn own_addresses() -> Vec<IpAddr> {
     own.collect()
 }
 
+/// Which settings are wanted, by id.
+type Wanted<'a> = &'a dyn Fn(&str) -> bool;
+
 impl SettingsSource for NetworkSource {
     fn read(&mut self, each: &mut dyn FnMut(Setting)) {
+        self.read_wanted(&|_id| true, each);
+    }
+
+    fn read_some(&mut self, ids: &[&str], each: &mut dyn FnMut(Setting)) {
+        // Nothing is asked when nothing of it is wanted.
+        if rows::ROWS.iter().any(|(id, ..)| ids.contains(id)) {
+            self.read_wanted(&|id| ids.contains(&id), each);
+        }
+    }
+
+    fn printer(&mut self) -> Option<PrinterStatus> {
+        let addresses = self.addresses().ok()?;
+        addresses.into_iter().find_map(|address| {
+            log::info!(
+                target: "scantrip::audit",
+                "printer status: asks {address}, an address of this device, over IPP and SNMP; writes nothing"
+            );
+            let mut wire = LiveWire {
+                address,
+                pace: self.options.pace,
+            };
+            printer::ask(&mut wire, &self.options.ports, &host(address))
+        })
+    }
+}
+
+impl NetworkSource {
+    fn read_wanted(&self, wanted: Wanted<'_>, each: &mut dyn FnMut(Setting)) {
         let now = SystemClock::new().wall().as_seconds();
         let addresses = match self.addresses() {
             Ok(addresses) => addresses,
-            Err(reason) => return unasked(reason, each),
+            Err(reason) => return unasked(reason, wanted, each),
         };
         let mut settings = BTreeMap::new();
         for address in addresses {
@@ -161,7 +194,8 @@ impl SettingsSource for NetworkSource {
                 address,
                 pace: self.options.pace,
             };
-            read_address(&mut wire, &self.options.ports, address, now, &mut |it| {
+            let ports = &self.options.ports;
+            read_address(&mut wire, ports, (address, now), wanted, &mut |it| {
                 super::merge(&mut settings, it);
             });
         }
@@ -169,10 +203,10 @@ impl SettingsSource for NetworkSource {
     }
 }
 
-/// Every setting of the network is unknown.
-fn unasked(reason: &str, each: &mut dyn FnMut(Setting)) {
+/// What is wanted of the network is unknown.
+fn unasked(reason: &str, wanted: Wanted<'_>, each: &mut dyn FnMut(Setting)) {
     let mut settings = BTreeMap::new();
-    for (id, method, _) in rows::ROWS {
+    for (id, method, ..) in rows_of(wanted) {
         if let Some(row) = Row::find(id) {
             let reading = Reading::unknown(Why::NotSupported, reason, "settings.address");
             super::merge(&mut settings, reading.setting(row, *method, 0));
@@ -181,20 +215,30 @@ fn unasked(reason: &str, each: &mut dyn FnMut(Setting)) {
     settings.into_values().for_each(each);
 }
 
+fn rows_of(wanted: Wanted<'_>) -> impl Iterator<Item = &'static rows::Row> {
+    rows::ROWS.iter().filter(move |(id, ..)| wanted(id))
+}
+
+/// An address as it stands in a URL.
+fn host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(it) => it.to_string(),
+        IpAddr::V6(it) => format!("[{it}]"),
+    }
+}
+
 fn read_address(
     wire: &mut dyn Wire,
     ports: &Ports,
-    address: IpAddr,
-    now: u64,
+    (address, now): (IpAddr, u64),
+    wanted: Wanted<'_>,
     each: &mut dyn FnMut(Setting),
 ) {
-    let host = match address {
-        IpAddr::V4(it) => it.to_string(),
-        IpAddr::V6(it) => format!("[{it}]"),
-    };
-    let facts = ask::ask(wire, ports, &host);
+    let host = host(address);
+    let topics = rows_of(wanted).map(|(_, _, topic, _)| *topic).collect();
+    let facts = ask::ask(wire, ports, &host, &topics);
     let up = facts.is_up();
-    for (id, method, read) in rows::ROWS {
+    for (id, method, _, read) in rows_of(wanted) {
         let Some(row) = Row::find(id) else { continue };
         let reading = match up {
             true => read(&facts, ports),

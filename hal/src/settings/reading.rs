@@ -12,6 +12,12 @@ pub(crate) enum Reading {
         secure: bool,
         evidence: String,
     },
+    /// A value that looks good without being proven.
+    Unjudged {
+        value: String,
+        detail: String,
+        evidence: String,
+    },
     /// The device has no such part.
     NotApplicable(String),
     /// It cannot be told.
@@ -65,6 +71,11 @@ impl Reading {
                 secure,
                 evidence,
             } => Setting::judged(row, &value, secure, method, &evidence),
+            Self::Unjudged {
+                value,
+                detail,
+                evidence,
+            } => Setting::unjudged(row, &value, &detail, method, &evidence),
             Self::NotApplicable(evidence) => Setting::not_applicable(row, method, &evidence),
             Self::Unknown {
                 why,

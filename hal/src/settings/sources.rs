@@ -8,7 +8,8 @@ use super::declared::{DeclareError, DeclaredSource};
 use super::linux::LinuxSource;
 use super::network::{NetworkOptions, NetworkSource};
 use super::vendor::{Mapping, MappingError, VendorSource};
-use super::{CATALOGUE, Method, Setting, SettingsSource, Why};
+use super::{CATALOGUE, Method, Row, Setting, SettingsSource, Why};
+use crate::printer::PrinterStatus;
 
 /// Which sources there are.
 #[derive(Debug, Default)]
@@ -76,25 +77,44 @@ impl Sources {
 
 impl SettingsSource for Sources {
     fn read(&mut self, each: &mut dyn FnMut(Setting)) {
+        let ids: Vec<&str> = CATALOGUE.iter().map(|row| row.id).collect();
+        self.read_some(&ids, each);
+    }
+
+    fn read_some(&mut self, ids: &[&str], each: &mut dyn FnMut(Setting)) {
         let mut settings = BTreeMap::new();
         for source in &mut self.sources {
-            source.read(&mut |setting| super::merge(&mut settings, setting));
+            source.read_some(ids, &mut |setting| super::merge(&mut settings, setting));
         }
-        for row in CATALOGUE {
+        for row in CATALOGUE.iter().filter(|row| ids.contains(&row.id)) {
             each(settings.remove(row.id).unwrap_or_else(|| {
                 let method = row.methods.first().copied().unwrap_or(Method::Vendor);
-                let ways: Vec<_> = row.methods.iter().map(|it| it.as_str()).collect();
-                let detail = format!("can be read by: {}; no such source tells", ways.join(", "));
-                Setting::unknown(row, Why::NotSupported, &detail, method, "no source")
+                Setting::unknown(row, Why::NotSupported, how_to_know(row), method, "")
             }));
         }
+    }
+
+    fn printer(&mut self) -> Option<PrinterStatus> {
+        let mut sources = self.sources.iter_mut();
+        sources.find_map(|source| source.printer())
+    }
+}
+
+/// What the operator can do about a setting that no source told.
+fn how_to_know(row: &Row) -> &'static str {
+    let has = |method| row.methods.contains(&method);
+    match (has(Method::Vendor), has(Method::Declared)) {
+        (true, true) => "the vendor's export may tell it, or you declare it; see [settings]",
+        (true, false) => "the vendor's export may tell it; see [settings] vendor_export",
+        (false, true) => "you may declare it; see [settings.declared]",
+        (false, false) => "nothing that is asked on this device tells it",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Row, Verdict};
+    use crate::settings::Verdict;
 
     struct Fixed(&'static str, &'static str, Method);
 
@@ -125,7 +145,7 @@ mod tests {
             let Verdict::Unknown(unknown) = &setting.verdict else {
                 panic!("{} is known", setting.id);
             };
-            assert!(unknown.detail.starts_with("can be read by: "));
+            assert!(unknown.detail.contains("tell") || unknown.detail.contains("declare"));
         }
     }
 }

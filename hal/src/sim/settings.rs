@@ -2,6 +2,7 @@
 //! ones as they are often found.
 
 use crate::identity::{DeviceIdentity, IdentitySource};
+use crate::printer::{PrinterState, PrinterStatus, Supply};
 use crate::settings::{CATALOGUE, Method, Setting, SettingsSource, Why, short};
 
 /// Who the simulated MFP says it is.
@@ -57,7 +58,27 @@ impl SettingsSource for SimSettings {
             });
         }
     }
+
+    fn printer(&mut self) -> Option<PrinterStatus> {
+        let supply = |(name, kind, left): (&str, &str, u8)| Supply {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            left_percent: Some(left),
+            is_low: left <= 10,
+        };
+        Some(PrinterStatus {
+            state: PrinterState::Idle,
+            reasons: vec!["toner-low-warning".to_owned()],
+            supplies: SUPPLIES.into_iter().map(supply).collect(),
+        })
+    }
 }
+
+const SUPPLIES: [(&str, &str, u8); 3] = [
+    ("Black Toner", "toner", 8),
+    ("Waste Toner", "waste-toner", 60),
+    ("Tray 1", "paper", 90),
+];
 
 const EVIDENCE: &str = "made up";
 

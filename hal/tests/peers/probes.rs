@@ -32,13 +32,17 @@ fn free_port() -> u16 {
     tcp.local_addr().unwrap().port()
 }
 
-fn read(ports: Ports) -> Settings {
-    let mut source = NetworkSource::new(NetworkOptions {
+fn source(ports: Ports) -> NetworkSource {
+    NetworkSource::new(NetworkOptions {
         address: Some("127.0.0.1".to_owned()),
         device: None,
         ports,
         pace: Duration::ZERO,
-    });
+    })
+}
+
+fn read(ports: Ports) -> Settings {
+    let mut source = source(ports);
     let mut settings = Settings::new();
     source.read(&mut |it| assert!(settings.insert(it.id, it).is_none()));
     settings
@@ -113,8 +117,8 @@ fn until_open(port: u16) {
     until("TCP", || TcpStream::connect(address).is_ok());
 }
 
-/// An snmpd with these lines, and what it tells.
-fn with_snmpd(lines: &str) -> Option<Settings> {
+/// An snmpd with these lines, and what is read of it.
+fn with_snmpd<T>(lines: &str, read: fn(Ports) -> T) -> Option<T> {
     let mut snmpd = command("snmpd")?;
     let folder = tempfile::tempdir().unwrap();
     let ports = nowhere();
@@ -170,6 +174,7 @@ fn snmpd_with_the_community_from_the_factory_is_found() {
          override .1.3.6.1.2.1.43.14.1.1.6.1.2 integer 4\n\
          override .1.3.6.1.4.1.2699.1.1.1.3.1.1.8.1.1 octet_str \"canary-user\"\n\
          sysContact canary-contact\n",
+        read,
     ) else {
         return;
     };
@@ -204,7 +209,7 @@ fn snmpd_with_the_community_from_the_factory_is_found() {
 
 #[test]
 fn snmpd_with_a_community_of_its_own_is_not_open() {
-    let Some(settings) = with_snmpd("rocommunity canary-community 127.0.0.1\n") else {
+    let Some(settings) = with_snmpd("rocommunity canary-community 127.0.0.1\n", read) else {
         return;
     };
     expect(&settings, "net.snmp_v1v2", "false", &Verdict::Secure);
@@ -216,12 +221,70 @@ fn snmpd_with_a_community_of_its_own_is_not_open() {
     );
 }
 
+/// The printer, as one line for each thing it tells.
+fn printer(ports: Ports) -> Option<String> {
+    let status = source(ports).printer()?;
+    let mut text = format!("{} {}\n", status.state.as_str(), status.reasons.join(" "));
+    for supply in status.supplies {
+        let left = supply
+            .left_percent
+            .map_or_else(|| "?".to_owned(), |it| it.to_string());
+        let low = if supply.is_low { " low" } else { "" };
+        text.push_str(&format!("{} [{}] {left}{low}\n", supply.name, supply.kind));
+    }
+    Some(text)
+}
+
 #[test]
-fn ippeveprinter_tells_how_open_it_is() {
-    let (Some(mut bus), Some(mut printer)) = (command("dbus-daemon"), command("ippeveprinter"))
-    else {
+fn supplies_of_a_printer_are_read_over_snmp() {
+    const SUPPLIES: &str = "override .1.3.6.1.2.1.43.11.1.1";
+    let mut lines = "rocommunity public 127.0.0.1\n\
+         override .1.3.6.1.2.1.25.3.5.1.1.1 integer 1\n\
+         override .1.3.6.1.2.1.25.3.5.1.2.1 octet_str 0x2400\n\
+         override .1.3.6.1.2.1.43.8.2.1.9.1.1 integer 500\n\
+         override .1.3.6.1.2.1.43.8.2.1.10.1.1 integer -3\n\
+         override .1.3.6.1.2.1.43.8.2.1.13.1.1 octet_str \"Tray 1\"\n"
+        .to_owned();
+    for (index, kind, name, most, level) in [
+        (1, 3, "Black Toner", 20_000, 1_500),
+        (3, 4, "Waste Toner", 100, 75),
+        (7, 21, "Cyan", -2, -3),
+    ] {
+        for (column, value) in [
+            (5, format!("integer {kind}")),
+            (6, format!("octet_str \"{name}\"")),
+            (8, format!("integer {most}")),
+            (9, format!("integer {level}")),
+        ] {
+            lines.push_str(&format!("{SUPPLIES}.{column}.1.{index} {value}\n"));
+        }
+    }
+    let Some(told) = with_snmpd(&lines, printer) else {
         return;
     };
+    assert_eq!(
+        told.as_deref(),
+        Some(
+            "stopped toner-low media-jam\n\
+             Black Toner [toner] 7 low\n\
+             Waste Toner [waste-toner] 75\n\
+             Cyan [toner-cartridge] ?\n\
+             Tray 1 [paper] ?\n"
+        )
+    );
+}
+
+#[test]
+fn a_host_without_a_printer_tells_of_none() {
+    let Some(told) = with_snmpd("rocommunity public 127.0.0.1\n", printer) else {
+        return;
+    };
+    assert_eq!(told, None);
+}
+
+/// An ippeveprinter, and what is read of it.
+fn with_ippeveprinter<T>(attributes: Option<&str>, read: fn(Ports) -> T) -> Option<T> {
+    let (mut bus, mut printer) = (command("dbus-daemon")?, command("ippeveprinter")?);
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("bus");
     let address = format!("unix:path={}", socket.display());
@@ -241,10 +304,18 @@ fn ippeveprinter_tells_how_open_it_is() {
     ports.tls = vec![ports.ipp];
     let keys = folder.path().join("keys");
     fs::create_dir(&keys).unwrap();
+    match attributes {
+        None => printer.args(["-M", "Example", "-m", "MFP 9000"]),
+        Some(text) => {
+            let file = folder.path().join("attributes");
+            write(&file, text);
+            printer.arg("-a").arg(file)
+        }
+    };
     let _printer = Running(
         printer
             .args(["-p", &ports.ipp.to_string(), "-n", "localhost", "-r", "off"])
-            .args(["-M", "Example", "-m", "MFP 9000", "-K"])
+            .arg("-K")
             .arg(&keys)
             .arg("-d")
             .arg(folder.path())
@@ -254,7 +325,14 @@ fn ippeveprinter_tells_how_open_it_is() {
             .unwrap(),
     );
     until_open(ports.ipp);
-    let settings = read(ports);
+    Some(read(ports))
+}
+
+#[test]
+fn ippeveprinter_tells_how_open_it_is() {
+    let Some(settings) = with_ippeveprinter(None, read) else {
+        return;
+    };
     expect(
         &settings,
         "net.ipp_security",
@@ -276,6 +354,25 @@ fn ippeveprinter_tells_how_open_it_is() {
     );
 }
 
+#[test]
+fn ippeveprinter_tells_its_supplies() {
+    let Some(told) = with_ippeveprinter(None, printer) else {
+        return;
+    };
+    assert_eq!(told.as_deref(), Some("idle \nmain [paper] 40\n"));
+    let attributes = "ATTR nameWithoutLanguage marker-names \"Black\",\"Waste\",\"Drum\"\n\
+         ATTR keyword marker-types toner,waste-toner,opc\n\
+         ATTR integer marker-levels 15,85,-2\n\
+         ATTR integer marker-low-levels 20,0,5\n\
+         ATTR integer marker-high-levels 100,80,100\n";
+    let told = with_ippeveprinter(Some(attributes), printer).flatten();
+    let lines = "Black [toner] 15 low\nWaste [waste-toner] 15 low\nDrum [opc] ?\n";
+    assert!(
+        told.as_deref().is_some_and(|told| told.contains(lines)),
+        "{told:?}"
+    );
+}
+
 /// A certificate, self-signed, made by openssl.
 fn certificate(folder: &Path, arguments: &[&str]) {
     let mut request = command("openssl").unwrap();
@@ -289,18 +386,70 @@ fn certificate(folder: &Path, arguments: &[&str]) {
     assert!(status.success());
 }
 
+#[test]
+fn a_certificate_that_names_an_issuer_is_not_trusted_for_that() {
+    let Some(mut request) = command("openssl") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    certificate(folder.path(), RSA);
+    // The same key again, vouched for by an authority that nobody knows.
+    let status = request
+        .current_dir(folder.path())
+        .args([
+            "req",
+            "-x509",
+            "-new",
+            "-key",
+            "key.pem",
+            "-subj",
+            "/CN=device",
+        ])
+        .args([
+            "-CA", "cert.pem", "-CAkey", "key.pem", "-days", "400", "-out", "leaf.pem",
+        ])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let settings = serve(folder.path(), "leaf.pem", &["-tls1_2"]).unwrap();
+    let trusted = &settings["net.cert_trusted"];
+    assert!(
+        trusted.value == "ca" && matches!(trusted.verdict, Verdict::Unknown(_)),
+        "{trusted:?}"
+    );
+    expect(
+        &settings,
+        "net.cert_strength",
+        "rsa 2048 sha256",
+        &Verdict::Secure,
+    );
+}
+
 /// `openssl s_server` with these arguments, and what its port tells.
 fn with_openssl(key: &[&str], arguments: &[&str]) -> Option<Settings> {
-    let mut server = command("openssl")?;
+    command("openssl")?;
     let folder = tempfile::tempdir().unwrap();
     certificate(folder.path(), key);
+    serve(folder.path(), "cert.pem", arguments)
+}
+
+/// The same with a certificate that is there.
+fn serve(folder: &Path, certificate: &str, arguments: &[&str]) -> Option<Settings> {
+    let mut server = command("openssl")?;
     let mut ports = nowhere();
     let port = free_port();
     ports.tls = vec![port];
     let _server = Running(
         server
-            .current_dir(folder.path())
-            .args(["s_server", "-quiet", "-key", "key.pem", "-cert", "cert.pem"])
+            .current_dir(folder)
+            .args([
+                "s_server",
+                "-quiet",
+                "-key",
+                "key.pem",
+                "-cert",
+                certificate,
+            ])
             .args(["-accept", &format!("127.0.0.1:{port}")])
             .args(arguments)
             .spawn()

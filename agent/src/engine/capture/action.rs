@@ -1,5 +1,7 @@
 //! What the capture machine wants done, and what it is told.
 
+use std::collections::BTreeSet;
+
 use scantrip_cloud_client::wire::{DeviceTime, EventKind, Intent, Workflow};
 use scantrip_hal::clock::UnixTime;
 use scantrip_hal::scanner::{DocumentFormat, PageInfo, ScanSettings, ScannerErrorKind, Side};
@@ -41,8 +43,8 @@ pub enum Action {
 pub enum Scan {
     /// Ask what the scanner can do.
     Look {
-        /// Whether the security settings decide too.
-        settings: bool,
+        /// The security settings that decide too.
+        settings: BTreeSet<String>,
     },
     /// Open the job's file, then start the scanner. No paper moves.
     Begin {

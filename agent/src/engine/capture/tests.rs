@@ -135,8 +135,11 @@ impl Scene {
 
 fn brief(action: &Action) -> String {
     match action {
-        Action::Scan(Scan::Look { settings: false }) => "look".to_owned(),
-        Action::Scan(Scan::Look { settings: true }) => "look at settings".to_owned(),
+        Action::Scan(Scan::Look { settings }) if settings.is_empty() => "look".to_owned(),
+        Action::Scan(Scan::Look { settings }) => {
+            let ids: Vec<&str> = settings.iter().map(String::as_str).collect();
+            format!("look at {}", ids.join(" "))
+        }
         Action::Refused(EventKind::WorkflowRefused { workflow, settings }) => {
             format!("refused {workflow} for {}", settings.join(" "))
         }
@@ -546,7 +549,7 @@ fn looked_at(scene: &mut Scene, readings: Option<&[ReportSetting]>) {
 fn a_job_starts_on_a_device_that_is_as_its_workflow_requires() {
     let mut scene = gated();
     scene.scan(|_| {});
-    scene.expect(&["look at settings"]);
+    scene.expect(&["look at storage.encryption"]);
     looked_at(&mut scene, Some(&reading("all", Verdict::Secure)));
     scene.expect(&["begin new"]);
 }
@@ -559,7 +562,7 @@ fn no_paper_moves_on_a_device_that_is_not_and_the_cloud_is_told() {
     ] {
         let mut scene = gated();
         scene.scan(|_| {});
-        scene.expect(&["look at settings"]);
+        scene.expect(&["look at storage.encryption"]);
         looked_at(&mut scene, Some(&reading(value, verdict)));
         scene.expect(&[
             "refused w-1 for storage.encryption",
@@ -570,7 +573,7 @@ fn no_paper_moves_on_a_device_that_is_not_and_the_cloud_is_told() {
         ]);
         assert!(scene.machine.is_idle());
         scene.scan(|_| {});
-        scene.expect(&["look at settings"]);
+        scene.expect(&["look at storage.encryption"]);
     }
 }
 
@@ -578,7 +581,7 @@ fn no_paper_moves_on_a_device_that_is_not_and_the_cloud_is_told() {
 fn without_a_reading_nothing_passes_the_gate() {
     let mut scene = gated();
     scene.scan(|_| {});
-    scene.expect(&["look at settings"]);
+    scene.expect(&["look at storage.encryption"]);
     looked_at(&mut scene, None);
     assert_eq!(scene.actions()[0], "refused w-1 for storage.encryption");
 }
@@ -591,7 +594,7 @@ fn pages_are_added_to_a_job_only_while_the_device_is_as_required() {
     scene.expect(&["end"]);
     scene.workflows[0].requires = vec!["storage.encryption=all".to_owned()];
     scene.edit(Edit::AddMore);
-    scene.expect(&["look at settings"]);
+    scene.expect(&["look at storage.encryption"]);
     looked_at(&mut scene, Some(&reading("none", Verdict::NotSecure)));
     assert_eq!(scene.actions()[0], "refused w-1 for storage.encryption");
     // What is saved can still be finished.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use scantrip_cloud_client::wire::ReportPrinter;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::logger::rfc3339;
@@ -117,6 +119,9 @@ impl Page {
             .map(|one| Some(word(one)));
         let scanner = [Some(word(&scanner["state"])), Some(joined(reasons, ", "))];
         self.line("scanner", &joined(scanner, ": "));
+        if let Ok(printer) = ReportPrinter::deserialize(&report["printer"]) {
+            self.line("printer", &printer.to_string());
+        }
         let error = &health["last_error"];
         let error = [Some(time(&error["at_ms"])), Some(word(&error["message"]))];
         self.line("last error", &joined(error, " "));
@@ -260,6 +265,10 @@ mod tests {
                             "entry_points": [{ "name": "Frankfurt", "connect_ms": 12 },
                                              { "name": "Tokyo", "connect_ms": null }] },
                 "scanner": { "state": "stopped", "reasons": ["media-jam"] },
+                "printer": { "state": "idle", "reasons": ["toner-low"], "supplies": [
+                    { "name": "Black\u{1b}", "kind": "toner", "left_percent": 8, "low": true },
+                    { "name": "Tray 1", "kind": "paper", "left_percent": null },
+                ] },
             },
             "assessment": {
                 "policy": "Baseline", "version": 1,
@@ -297,6 +306,7 @@ mod tests {
              clock         -3 ms off\n\
              entry point   Frankfurt; measured Frankfurt 12 ms, Tokyo no answer\n\
              scanner       stopped: media-jam\n\
+             printer       idle, toner-low; Black  8 % LOW, Tray 1, level not known\n\
              policy        Baseline, version 1\n\
              score         49 of 100, D, 90 % checked\n\
              \x20 high        net.ftp is true, should be false\n\

@@ -47,12 +47,14 @@ pub(super) fn listens(root: &Root, port: &str) -> Result<bool, Unread> {
 fn exposed(root: &Root) -> Result<BTreeSet<String>, Unread> {
     let mut ports = BTreeSet::new();
     for (protocol, state) in [("tcp", LISTEN), ("udp", UNCONNECTED)] {
-        let v4 = root.text(&format!("/proc/net/{protocol}"))?;
-        let v6 = root.optional_text(&format!("/proc/net/{protocol}6"))?;
-        let tables = [v4, v6.unwrap_or_default()];
-        for line in tables.iter().flat_map(|table| table.lines().skip(1)) {
+        let mut take = |line: &str| {
             let found = socket(line).filter(|socket| socket.state == state && !socket.loopback);
             ports.extend(found.map(|socket| format!("{protocol}/{}", socket.port)));
+        };
+        root.each_line(&format!("/proc/net/{protocol}"), &mut take)?;
+        let v6 = format!("/proc/net/{protocol}6");
+        if root.has(&v6) {
+            root.each_line(&v6, &mut take)?;
         }
     }
     Ok(ports)

@@ -860,7 +860,10 @@ fn what_may_not_be_read_is_unknown() {
         panic!("known");
     };
     assert_eq!(unknown.why, Why::NoRight);
-    assert_eq!(unknown.detail, "the agent may not read /etc/shadow");
+    assert_eq!(
+        unknown.detail,
+        "the agent may not read /etc/shadow; root may"
+    );
 }
 
 #[test]
@@ -1009,4 +1012,22 @@ fn nothing_secret_leaves_the_files() {
             assert!(!told.contains(secret), "{id}: {told}");
         }
     }
+}
+
+#[test]
+fn a_listener_is_found_behind_thousands_of_other_sockets() {
+    let line = |state: &str, port: u16| {
+        let zeros = "00000000:0000 00:00000000 00000000     0        0 12345 1 0 100 0 0 10 0";
+        format!("   0: 00000000:{port:04X} 00000000:0000 {state} {zeros}\n")
+    };
+    let mut table = "  sl  local_address rem_address   st tx_queue rx_queue\n".to_owned();
+    for port in 0..20_000 {
+        table.push_str(&line("06", port));
+    }
+    table.push_str(&line("0A", 23));
+    assert!(table.len() as u64 > FILE_BYTES_MAX);
+    let files: [(&str, &[u8]); 2] = [(TCP, table.as_bytes()), ("/proc/net/udp", b"")];
+    let settings = read_all(&files, &Told::default());
+    assert_eq!(settings["net.telnet"].value, "true");
+    assert_eq!(settings["net.listening_ports"].value, "tcp/23");
 }

@@ -7,7 +7,8 @@ use super::wire::{Connected, Datagram, Stream, Wire};
 use super::{Ports, certificate, http, ipp, snmp, tls};
 
 /// Ports that are connected to.
-const WELL_KNOWN: &[u16] = &[21, 22, 23, 139, 445, 515, 8080, 9100, 9101, 9102];
+const WELL_KNOWN: &[u16] = &[21, 22, 23, 139, SMB, 515, 8080, 9100, 9101, 9102];
+const SMB: u16 = 445;
 
 /// How a port answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +78,8 @@ pub(super) enum V3 {
 pub(super) struct SnmpFacts {
     /// The host says that nobody listens.
     pub(super) is_refused: bool,
-    /// A community's name from the factory that it answers to, by its place in [`COMMUNITIES`].
-    pub(super) community: Option<usize>,
+    /// Whether it answers to a community's name from the factory.
+    pub(super) is_from_factory: bool,
     pub(super) v3: V3,
     pub(super) forwarding: Option<i64>,
     /// Types of print channels that accept jobs.
@@ -88,43 +89,100 @@ pub(super) struct SnmpFacts {
 }
 
 /// Names of communities from the factory. Only asked with, never set with.
-pub(super) const COMMUNITIES: [&str; 2] = ["public", "private"];
+const COMMUNITIES: [&str; 2] = ["public", "private"];
 
-/// Asks everything.
-pub(super) fn ask(wire: &mut dyn Wire, ports: &Ports, host: &str) -> Facts {
+/// What is asked for a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Topic {
+    AllPorts,
+    Http,
+    Ipp,
+    Ports(&'static [u16]),
+    Smb,
+    Snmp,
+    Tls,
+    VendorApi,
+}
+
+impl Topic {
+    /// The ports that must be connected to.
+    fn ports(self, ports: &Ports) -> Vec<u16> {
+        match self {
+            Self::AllPorts => all_ports(ports),
+            Self::Http => vec![ports.http],
+            Self::Ipp => vec![ports.ipp],
+            Self::Ports(some) => some.to_vec(),
+            Self::Smb => vec![SMB],
+            Self::Snmp => Vec::new(),
+            Self::Tls => ports.tls.clone(),
+            Self::VendorApi => vec![ports.vendor_api],
+        }
+    }
+}
+
+fn all_ports(ports: &Ports) -> Vec<u16> {
+    let own = [ports.http, ports.ipp, ports.vendor_api];
+    let all = WELL_KNOWN.iter().copied().chain(own);
+    let all: BTreeSet<u16> = all.chain(ports.tls.iter().copied()).collect();
+    all.into_iter().collect()
+}
+
+/// Connects, and no more: a printing port would print what it gets.
+fn connect(wire: &mut dyn Wire, port: u16, facts: &mut Facts) {
+    let state = match wire.connect(port) {
+        Connected::Open(_) => State::Open,
+        Connected::Closed => State::Closed,
+        Connected::Silent => State::Silent,
+    };
+    let _first = facts.ports.insert(port, state);
+}
+
+/// Asks what these topics need.
+pub(super) fn ask(
+    wire: &mut dyn Wire,
+    ports: &Ports,
+    host: &str,
+    topics: &BTreeSet<Topic>,
+) -> Facts {
     let mut facts = Facts::default();
-    let mut all: BTreeSet<u16> = WELL_KNOWN.iter().copied().collect();
-    all.extend([ports.http, ports.ipp, ports.vendor_api]);
-    all.extend(&ports.tls);
-    for port in all {
-        // Never more than the connection itself: a printing port would print what it gets.
-        let state = match wire.connect(port) {
-            Connected::Open(_) => State::Open,
-            Connected::Closed => State::Closed,
-            Connected::Silent => State::Silent,
-        };
-        let _first = facts.ports.insert(port, state);
+    let has = |topic| topics.contains(&topic);
+    let needed = topics.iter().flat_map(|topic| topic.ports(ports));
+    for port in BTreeSet::from_iter(needed) {
+        connect(wire, port, &mut facts);
     }
     let open = |facts: &Facts, port| facts.port(port) == State::Open;
     for port in ports.tls.iter().copied() {
-        if open(&facts, port) {
+        // What IPP says of its encryption is judged by what its own port agrees to.
+        let wanted = has(Topic::Tls) || (has(Topic::Ipp) && port == ports.ipp);
+        if wanted && open(&facts, port) {
             facts.tls.extend(ask_tls(wire, port));
         }
     }
-    if open(&facts, ports.http) {
+    if has(Topic::Http) && open(&facts, ports.http) {
         let question = http::get(host, "/");
         facts.http = exchange(wire, ports.http, &question, http_answer);
     }
-    if open(&facts, 445) {
-        facts.smb1 = exchange(wire, 445, SMB1_HELLO, smb1_answer).unwrap_or_default();
+    if has(Topic::Smb) && open(&facts, SMB) {
+        facts.smb1 = exchange(wire, SMB, SMB1_HELLO, smb1_answer).unwrap_or_default();
     }
-    if open(&facts, ports.vendor_api) {
+    if has(Topic::VendorApi) && open(&facts, ports.vendor_api) {
         facts.vendor_api_tls = hello(wire, ports.vendor_api, tls::Version::Tls12).is_some();
     }
-    if open(&facts, ports.ipp) {
+    if has(Topic::Ipp) && open(&facts, ports.ipp) {
         facts.ipp = ask_ipp(wire, ports.ipp, host);
     }
-    facts.snmp = ask_snmp(wire, ports.snmp);
+    if has(Topic::Snmp) {
+        facts.snmp = ask_snmp(wire, ports.snmp);
+    }
+    // Silence says something only of a host that is there.
+    for port in all_ports(ports) {
+        if facts.is_up() {
+            break;
+        }
+        if !facts.ports.contains_key(&port) {
+            connect(wire, port, &mut facts);
+        }
+    }
     facts
 }
 
@@ -231,14 +289,8 @@ fn ask_ipp(wire: &mut dyn Wire, port: u16, host: &str) -> IppFacts {
     ];
     const SYSTEM: &[&str] = &["system-user-application-name"];
     let mut facts = IppFacts::default();
-    let mut call = |operation, path: &str, wanted| {
-        let uri = format!("ipp://{host}:{port}{path}");
-        let body = ipp::question(operation, 1, &uri, wanted);
-        let question = http::post(host, path, "application/ipp", &body);
-        let answer = exchange(wire, port, &question, http_answer)?;
-        let told = ipp::answer(&answer.body, 1).filter(|_| answer.status == 200);
-        Some((answer.status, told))
-    };
+    let mut call =
+        |operation, path, wanted| exchange_ipp(wire, port, host, (operation, path, wanted));
     for path in ["/ipp/print", "/"] {
         let Some((status, answer)) = call(ipp::GET_PRINTER_ATTRIBUTES, path, PRINTER) else {
             continue;
@@ -264,29 +316,60 @@ fn ask_ipp(wire: &mut dyn Wire, port: u16, host: &str) -> IppFacts {
     facts
 }
 
-fn ask_snmp(wire: &mut dyn Wire, port: u16) -> SnmpFacts {
-    const SYS_DESCR: &[u32] = &[1, 3, 6, 1, 2, 1, 1, 1, 0];
-    let mut facts = SnmpFacts::default();
+/// An operation, the path of its URI, and the attributes that are wanted.
+type IppQuestion<'a> = (u16, &'a str, &'a [&'a str]);
+
+/// One question of IPP in clear: the HTTP status, and the answer if it is one.
+pub(super) fn exchange_ipp(
+    wire: &mut dyn Wire,
+    port: u16,
+    host: &str,
+    (operation, path, wanted): IppQuestion<'_>,
+) -> Option<(u16, Option<ipp::Answer>)> {
+    let uri = format!("ipp://{host}:{port}{path}");
+    let body = ipp::question(operation, 1, &uri, wanted);
+    let question = http::post(host, path, "application/ipp", &body);
+    let answer = exchange(wire, port, &question, http_answer)?;
+    let told = ipp::answer(&answer.body, 1).filter(|_| answer.status == 200);
+    Some((answer.status, told))
+}
+
+const SYS_DESCR: &[u32] = &[1, 3, 6, 1, 2, 1, 1, 1, 0];
+
+/// The host says that nobody listens for SNMP.
+#[derive(Debug)]
+pub(super) struct Refused;
+
+/// The version and the community's name from the factory that the device answers to.
+pub(super) fn factory_community(
+    wire: &mut dyn Wire,
+    port: u16,
+) -> Result<Option<(snmp::Version, &'static str)>, Refused> {
     let description = [snmp::ObjectId::new(SYS_DESCR)];
-    let mut version = snmp::Version::V2c;
-    'found: for (place, community) in COMMUNITIES.iter().enumerate() {
-        for tried in [snmp::Version::V2c, snmp::Version::V1] {
-            let question = snmp::question(tried, community, snmp::GET, 1, &description);
+    for community in COMMUNITIES {
+        for version in [snmp::Version::V2c, snmp::Version::V1] {
+            let question = snmp::question(version, community, snmp::GET, 1, &description);
             match wire.ask(port, &question) {
                 Datagram::Answer(bytes) if snmp::answer(&bytes, 1).is_some() => {
-                    (facts.community, version) = (Some(place), tried);
-                    break 'found;
+                    return Ok(Some((version, community)));
                 }
-                Datagram::Refused => {
-                    facts.is_refused = true;
-                    return facts;
-                }
+                Datagram::Refused => return Err(Refused),
                 Datagram::Answer(_) | Datagram::Silent => {}
             }
         }
     }
-    facts.v3 = ask_v3(wire, port, &description);
-    if let Some(community) = facts.community.and_then(|it| COMMUNITIES.get(it)) {
+    Ok(None)
+}
+
+fn ask_snmp(wire: &mut dyn Wire, port: u16) -> SnmpFacts {
+    let mut facts = SnmpFacts::default();
+    let Ok(community) = factory_community(wire, port) else {
+        facts.is_refused = true;
+        return facts;
+    };
+    facts.is_from_factory = community.is_some();
+    facts.v3 = ask_v3(wire, port, &[snmp::ObjectId::new(SYS_DESCR)]);
+    if let Some((version, community)) = community {
         ask_tables(wire, port, version, community, &mut facts);
     }
     facts

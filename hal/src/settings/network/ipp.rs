@@ -9,6 +9,8 @@ pub(super) const GET_SYSTEM_ATTRIBUTES: u16 = 0x005b;
 
 const OPERATION_GROUP: u8 = 1;
 const END: u8 = 3;
+const INTEGER: u8 = 0x21;
+const ENUM: u8 = 0x23;
 const KEYWORD: u8 = 0x44;
 const URI: u8 = 0x45;
 const CHARSET: u8 = 0x47;
@@ -54,7 +56,7 @@ pub(super) fn question(operation: u16, id: u32, uri: &str, wanted: &[&str]) -> V
     bytes
 }
 
-/// A status and the attributes of all groups, values in their order.
+/// A status and the attributes of all groups, values in their order, numbers in decimal.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -101,8 +103,16 @@ pub(super) fn answer(bytes: &[u8], id: u32) -> Option<Answer> {
         }
         let values = attributes.entry(name.clone()).or_default();
         if !out_of_band {
-            values.push(String::from_utf8_lossy(value).into_owned());
+            values.push(value_text(tag, value));
         }
+    }
+}
+
+/// A value as text: numbers in decimal.
+fn value_text(tag: u8, value: &[u8]) -> String {
+    match (tag, value.first_chunk()) {
+        (INTEGER | ENUM, Some(number)) => i32::from_be_bytes(*number).to_string(),
+        _ => String::from_utf8_lossy(value).into_owned(),
     }
 }
 

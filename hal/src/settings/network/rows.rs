@@ -1,72 +1,149 @@
 //! From what an address answered to settings: one line for each setting and way to read it.
 
-use super::ask::{Facts, State, TlsFacts, V3};
+use super::ask::{Facts, State, TlsFacts, Topic, V3};
 use super::{Ports, ipp, tls};
 use crate::settings::{Method, Reading, Why};
 
-/// A setting's id, how it is read, and what the answers say; `None`: nothing by this way.
-pub(super) type Row = (&'static str, Method, fn(&Facts, &Ports) -> Option<Reading>);
+/// A setting's id, how it is read, what is asked for it, and what the answers say; `None`: nothing
+/// by this way.
+pub(super) type Row = (
+    &'static str,
+    Method,
+    Topic,
+    fn(&Facts, &Ports) -> Option<Reading>,
+);
 
 /// Every probe, in the order of their ids.
 pub(super) const ROWS: &[Row] = &[
-    ("app.user_enabled", Method::Ipp, user_applications),
-    ("auth.ipp_methods", Method::Ipp, ipp_methods),
-    ("auth.print_without_auth", Method::Ipp, print_without_auth),
-    ("auth.root_remote_login", Method::Port, |facts, _| {
-        remote_login(facts)
-    }),
-    ("data.mib_personal_info_hidden", Method::Snmp, |facts, _| {
-        personal_info(facts)
-    }),
-    ("fw.version_approved", Method::Ipp, version),
-    ("net.cert_expires", Method::Tls, |facts, _| {
+    (
+        "app.user_enabled",
+        Method::Ipp,
+        Topic::Ipp,
+        user_applications,
+    ),
+    ("auth.ipp_methods", Method::Ipp, Topic::Ipp, ipp_methods),
+    (
+        "auth.print_without_auth",
+        Method::Ipp,
+        Topic::Ipp,
+        print_without_auth,
+    ),
+    (
+        "auth.root_remote_login",
+        Method::Port,
+        Topic::Ports(&[22]),
+        |facts, _| remote_login(facts),
+    ),
+    (
+        "data.mib_personal_info_hidden",
+        Method::Snmp,
+        Topic::Snmp,
+        |facts, _| personal_info(facts),
+    ),
+    ("fw.version_approved", Method::Ipp, Topic::Ipp, version),
+    ("net.cert_expires", Method::Tls, Topic::Tls, |facts, _| {
         cert_expires(facts)
     }),
-    ("net.cert_strength", Method::Tls, |facts, _| {
+    ("net.cert_strength", Method::Tls, Topic::Tls, |facts, _| {
         cert_strength(facts)
     }),
-    ("net.cert_trusted", Method::Tls, |facts, _| {
+    ("net.cert_trusted", Method::Tls, Topic::Tls, |facts, _| {
         cert_trusted(facts)
     }),
-    ("net.ftp", Method::Port, |facts, _| Some(is_open(facts, 21))),
-    ("net.http_admin_plain", Method::Port, http_plain),
-    ("net.ip_forwarding", Method::Snmp, |facts, _| {
-        forwarding(facts)
+    ("net.ftp", Method::Port, Topic::Ports(&[21]), |facts, _| {
+        Some(is_open(facts, 21))
     }),
-    ("net.ipp_security", Method::Ipp, ipp_security),
-    ("net.ipp_security", Method::Port, ipp_over_tls_only),
-    ("net.listening_ports", Method::Port, |facts, _| {
-        Some(listening(facts))
+    (
+        "net.http_admin_plain",
+        Method::Port,
+        Topic::Http,
+        http_plain,
+    ),
+    (
+        "net.ip_forwarding",
+        Method::Snmp,
+        Topic::Snmp,
+        |facts, _| forwarding(facts),
+    ),
+    ("net.ipp_security", Method::Ipp, Topic::Ipp, ipp_security),
+    (
+        "net.ipp_security",
+        Method::Port,
+        Topic::Ipp,
+        ipp_over_tls_only,
+    ),
+    (
+        "net.listening_ports",
+        Method::Port,
+        Topic::AllPorts,
+        |facts, _| Some(listening(facts)),
+    ),
+    (
+        "net.lpd_515",
+        Method::Port,
+        Topic::Ports(&[515]),
+        |facts, _| Some(is_open(facts, 515)),
+    ),
+    ("net.lpd_515", Method::Snmp, Topic::Snmp, |facts, _| {
+        channel(facts, &[8])
     }),
-    ("net.lpd_515", Method::Port, |facts, _| {
-        Some(is_open(facts, 515))
-    }),
-    ("net.lpd_515", Method::Snmp, |facts, _| channel(facts, &[8])),
-    ("net.raw_9100", Method::Port, |facts, _| Some(raw(facts))),
-    ("net.raw_9100", Method::Snmp, |facts, _| {
+    (
+        "net.raw_9100",
+        Method::Port,
+        Topic::Ports(&[9100, 9101, 9102]),
+        |facts, _| Some(raw(facts)),
+    ),
+    ("net.raw_9100", Method::Snmp, Topic::Snmp, |facts, _| {
         channel(facts, &[11, 37, 38])
     }),
-    ("net.smb1", Method::Port, |facts, _| Some(smb1(facts))),
-    ("net.snmp_default_community", Method::Port, |facts, _| {
-        Some(community(facts))
+    ("net.smb1", Method::Port, Topic::Smb, |facts, _| {
+        Some(smb1(facts))
     }),
-    ("net.snmp_v1v2", Method::Port, |facts, _| {
+    (
+        "net.snmp_default_community",
+        Method::Port,
+        Topic::Snmp,
+        |facts, _| Some(community(facts)),
+    ),
+    ("net.snmp_v1v2", Method::Port, Topic::Snmp, |facts, _| {
         Some(snmp_v1v2(facts))
     }),
-    ("net.snmp_v3_level", Method::Port, |facts, _| {
-        Some(snmp_v3(facts))
-    }),
-    ("net.telnet", Method::Port, |facts, _| {
-        Some(is_open(facts, 23))
-    }),
-    ("net.tls_min_version", Method::Tls, |facts, _| {
-        tls_version(facts)
-    }),
-    ("net.tls_weak_ciphers", Method::Tls, |facts, _| {
-        weak_ciphers(facts)
-    }),
-    ("net.vendor_api_tls", Method::Port, vendor_api),
-    ("pdl.file_access", Method::Port, |_, _| Some(file_access())),
+    (
+        "net.snmp_v3_level",
+        Method::Port,
+        Topic::Snmp,
+        |facts, _| Some(snmp_v3(facts)),
+    ),
+    (
+        "net.telnet",
+        Method::Port,
+        Topic::Ports(&[23]),
+        |facts, _| Some(is_open(facts, 23)),
+    ),
+    (
+        "net.tls_min_version",
+        Method::Tls,
+        Topic::Tls,
+        |facts, _| tls_version(facts),
+    ),
+    (
+        "net.tls_weak_ciphers",
+        Method::Tls,
+        Topic::Tls,
+        |facts, _| weak_ciphers(facts),
+    ),
+    (
+        "net.vendor_api_tls",
+        Method::Port,
+        Topic::VendorApi,
+        vendor_api,
+    ),
+    (
+        "pdl.file_access",
+        Method::Port,
+        Topic::Ports(&[]),
+        |_, _| Some(file_access()),
+    ),
 ];
 
 fn port_evidence(port: u16) -> String {
@@ -266,14 +343,15 @@ const SNMP: &str = "SNMP versions 1 and 2c, communities from the factory";
 
 /// Silence of SNMP says something only when the host is there.
 fn community(facts: &Facts) -> Reading {
-    match facts.snmp.community {
-        Some(_) => Reading::value("read", SNMP),
-        None => Reading::value("none", SNMP),
-    }
+    let value = match facts.snmp.is_from_factory {
+        true => "read",
+        false => "none",
+    };
+    Reading::value(value, SNMP)
 }
 
 fn snmp_v1v2(facts: &Facts) -> Reading {
-    Reading::bool(facts.snmp.community.is_some(), SNMP)
+    Reading::bool(facts.snmp.is_from_factory, SNMP)
 }
 
 fn snmp_v3(facts: &Facts) -> Reading {
@@ -366,8 +444,17 @@ fn cert_expires(facts: &Facts) -> Option<Reading> {
 
 fn cert_trusted(facts: &Facts) -> Option<Reading> {
     of_certificate(facts, |it, evidence| {
-        let value = if it.self_signed { "selfsigned" } else { "ca" };
-        Reading::value(value, format!("{evidence}, issuer and subject"))
+        let evidence = format!("{evidence}, issuer and subject");
+        if it.self_signed {
+            return Reading::value("selfsigned", evidence);
+        }
+        // Anybody can name another as the issuer: no signature was checked.
+        let detail = "another one is named as its issuer; whether to trust that one is not checked";
+        Reading::Unjudged {
+            value: "ca".to_owned(),
+            detail: detail.to_owned(),
+            evidence,
+        }
     })
 }
 

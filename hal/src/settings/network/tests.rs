@@ -76,9 +76,13 @@ impl Wire for Device {
 }
 
 fn read(device: &mut Device) -> BTreeMap<&'static str, Setting> {
+    read_wanted(device, &|_id| true)
+}
+
+fn read_wanted(device: &mut Device, wanted: Wanted<'_>) -> BTreeMap<&'static str, Setting> {
     let mut settings = BTreeMap::new();
     let address = Ipv4Addr::LOCALHOST.into();
-    read_address(device, &Ports::default(), address, 0, &mut |it| {
+    read_address(device, &Ports::default(), (address, 0), wanted, &mut |it| {
         crate::settings::merge(&mut settings, it);
     });
     settings
@@ -103,7 +107,7 @@ fn value(settings: &BTreeMap<&'static str, Setting>, id: &str) -> (String, bool)
 #[test]
 fn rows_are_those_of_the_catalogue_in_order() {
     assert!(rows::ROWS.is_sorted_by_key(|row| row.0));
-    for (id, method, _) in rows::ROWS {
+    for (id, method, ..) in rows::ROWS {
         let row = Row::find(id).unwrap();
         assert!(row.methods.contains(method), "{id} {method:?}");
     }
@@ -260,6 +264,44 @@ fn endless_answers_end() {
 }
 
 #[test]
+fn a_setting_asked_for_alone_is_told_as_with_all_others() {
+    let page: Service = |_| b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec();
+    let silent: Service = |_| Vec::new();
+    let some = [
+        (21, silent),
+        (23, silent),
+        (80, page),
+        (445, silent),
+        (631, page),
+        (50001, silent),
+    ];
+    for services in [&some[..], &[]] {
+        for is_up in [true, false] {
+            let make = || Device {
+                is_up,
+                ..device(services)
+            };
+            for (id, setting) in read(&mut make()) {
+                let alone = read_wanted(&mut make(), &|wanted| wanted == id);
+                assert_eq!(alone.len(), 1, "{id}");
+                assert_eq!(alone[id], setting, "{id}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_setting_asked_for_alone_asks_for_no_more() {
+    let silent: Service = |_| Vec::new();
+    let mut device = device(&[(80, silent), (631, silent), (443, silent)]);
+    let _telnet = read_wanted(&mut device, &|id| id == "net.telnet");
+    assert!(device.sent.lock().unwrap().is_empty());
+    let _web = read_wanted(&mut device, &|id| id == "net.http_admin_plain");
+    let asked = Vec::from_iter(device.sent.lock().unwrap().keys().copied());
+    assert_eq!(asked, [80]);
+}
+
+#[test]
 fn an_address_of_another_machine_is_never_asked() {
     let mut source = NetworkSource::new(NetworkOptions {
         address: Some("192.0.2.77".to_owned()),
@@ -281,6 +323,48 @@ fn an_address_of_another_machine_is_never_asked() {
         of_device.addresses(),
         Ok(vec![IpAddr::from([192, 0, 2, 77])])
     );
+}
+
+#[test]
+fn a_printer_whose_tables_never_end_is_asked_a_bounded_number_of_times() {
+    static ASKED: Mutex<u32> = Mutex::new(0);
+    let mut device = device(&[]);
+    // Answers each question with itself: one row after the other, all with the same names.
+    device.udp = Some(|question| {
+        *ASKED.lock().unwrap() += 1;
+        let mut answer = question.to_vec();
+        for byte in &mut answer {
+            if [snmp::GET, snmp::GET_NEXT].contains(byte) {
+                *byte = 0xa2;
+            }
+        }
+        answer
+    });
+    assert_eq!(
+        printer::ask(&mut device, &Ports::default(), "192.0.2.1"),
+        None
+    );
+    assert!(*ASKED.lock().unwrap() < 10);
+}
+
+#[test]
+fn a_printer_that_floods_with_supplies_is_cut() {
+    let flood: Service = |_question| {
+        let mut body = vec![1, 1, 0, 0, 0, 0, 0, 1, 2];
+        for at in 0..190_u32 {
+            let name: &[u8] = if at == 0 { b"marker-names" } else { b"" };
+            let value = [b'x'; 1000];
+            body.extend([&[0x42, 0, name.len() as u8][..], name, &[3, 0xe8], &value].concat());
+        }
+        body.push(3);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        [head.as_bytes(), &body].concat()
+    };
+    let mut device = device(&[(631, flood)]);
+    let status = printer::ask(&mut device, &Ports::default(), "192.0.2.1").unwrap();
+    assert_eq!(status.supplies.len(), crate::printer::SUPPLIES_MAX);
+    let names = status.supplies.iter().map(|it| it.name.chars().count());
+    assert_eq!(names.max(), Some(crate::printer::NAME_CHARS_MAX));
 }
 
 proptest! {
