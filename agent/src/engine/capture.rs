@@ -154,10 +154,16 @@ impl Machine {
             self.out.push_back(Action::Refused(refused.event));
             return self.reply(token, Err(refused.refusal));
         }
-        let (Plan::New(_, _, _, request) | Plan::More(_, request)) = &plan;
+        let rules = rules.map(|each| &each.scan);
         let settings = result
             .map_err(|why| scanner(format!("the scanner does not answer: {why}")))
-            .and_then(|can| rules::settings(rules.map(|each| &each.scan), request, &can));
+            .and_then(|can| match &plan {
+                Plan::New(_, _, _, request) => rules::settings(rules, request, &can),
+                Plan::More(_, request) => {
+                    let request = rules::as_far_as_possible(rules, request, &can);
+                    rules::settings(rules, &request, &can)
+                }
+            });
         match (settings, world.recipient) {
             (Ok(settings), Some(recipient)) => {
                 self.begin(token, plan, settings, recipient.clone());
