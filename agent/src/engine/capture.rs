@@ -31,7 +31,7 @@ use job::{About, Job, no_key, offer};
 pub use action::{Action, Draft, Fed, NewJob, Page, Recipient, Scan, World};
 pub use gate::reason as unmet_reason;
 pub use manifest::ManifestPlan;
-pub use rules::{color_name, fault as fault_message};
+pub use rules::{color_name, refusal as refusal_message};
 
 /// What the scanner's lane is at.
 #[derive(Debug)]

@@ -92,9 +92,23 @@ pub(super) fn request(settings: &ScanSettings) -> ScanRequest {
     }
 }
 
+/// Why the scanner takes no job, before page `next` and before paper moves.
+#[must_use]
+pub fn refusal(kind: ScannerErrorKind, message: &str, next: u32) -> String {
+    match kind {
+        ScannerErrorKind::Busy => {
+            "another job holds the scanner; try again when it is through".to_owned()
+        }
+        ScannerErrorKind::Unsupported | ScannerErrorKind::Protocol => {
+            format!("the scanner takes no job: {message}")
+        }
+        kind => fault(kind, message, next),
+    }
+}
+
 /// What to do about a scanner that stopped before page `next` was whole.
 #[must_use]
-pub fn fault(kind: ScannerErrorKind, message: &str, next: u32) -> String {
+pub(super) fn fault(kind: ScannerErrorKind, message: &str, next: u32) -> String {
     let back = format!("put page {next} and what follows back into the feeder and go on");
     match kind {
         ScannerErrorKind::FeederEmpty if next == 1 => {

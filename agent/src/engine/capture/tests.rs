@@ -463,6 +463,22 @@ fn of_what_the_workflow_allows_the_first_that_the_device_has_is_taken() {
 }
 
 #[test]
+fn a_scanner_that_takes_no_job_does_not_ask_for_sheets_that_never_moved() {
+    for kind in [
+        ScannerErrorKind::Busy,
+        ScannerErrorKind::Unsupported,
+        ScannerErrorKind::Protocol,
+        ScannerErrorKind::Offline,
+        ScannerErrorKind::FeederEmpty,
+    ] {
+        let message = refusal_message(kind, "why", 1);
+        assert!(!message.contains("put page"), "{message}");
+    }
+    let stuck = refusal_message(ScannerErrorKind::PaperJam, "why", 1);
+    assert!(stuck.contains("take it out"), "{stuck}");
+}
+
+#[test]
 fn a_job_goes_on_after_pages_in_another_resolution_than_was_asked_for() {
     let mut found = draft(2, false);
     for page in &mut found.pages {
