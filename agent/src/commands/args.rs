@@ -116,7 +116,7 @@ pub(crate) struct ScanOptions {
     /// Value of a field; once for each field
     #[arg(long = "field", short, value_name = "KEY=VALUE", value_parser = field)]
     pub(crate) fields: Vec<(String, String)>,
-    /// Where the paper is [default: as the workflow says, the feeder if it holds paper]
+    /// Where the paper is [default: the first of the workflow that the device has]
     #[arg(long, value_enum)]
     pub(crate) source: Option<Source>,
     /// Scan both sides [default: as the workflow says]

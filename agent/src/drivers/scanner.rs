@@ -16,7 +16,7 @@ use super::Context;
 use super::page::{PageError, SealingSink};
 use crate::api::{Refusal, RefusalKind};
 use crate::engine::Scanned;
-use crate::engine::capture::{Fed, ManifestPlan, NewJob, Page, Recipient, Scan, fault_message};
+use crate::engine::capture::{Fed, ManifestPlan, NewJob, Page, Recipient, Scan, refusal_message};
 use crate::engine::failure::chain;
 use crate::job_id::JobId;
 use crate::journal::{JobEntry, JobState};
@@ -224,7 +224,7 @@ impl ScannerDriver {
                 ScannerErrorKind::Unsupported => RefusalKind::Invalid,
                 _ => RefusalKind::Scanner,
             },
-            message: fault_message(error.kind, &error.message, next),
+            message: refusal_message(error.kind, &error.message, next),
         })
     }
 

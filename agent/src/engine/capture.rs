@@ -32,7 +32,7 @@ use job::{About, Job, no_key, offer};
 pub use action::{Action, Draft, Fed, NewJob, Page, Recipient, Scan, World};
 pub use gate::reason as unmet_reason;
 pub use manifest::ManifestPlan;
-pub use rules::{color_name, fault as fault_message};
+pub use rules::{color_name, refusal as refusal_message};
 
 /// What the scanner's lane is at.
 #[derive(Debug)]
@@ -155,10 +155,16 @@ impl Machine {
             self.out.push_back(Action::Refused(refused.event));
             return self.reply(token, Err(refused.refusal));
         }
-        let (Plan::New(_, _, _, request) | Plan::More(_, request)) = &plan;
+        let rules = rules.map(|each| &each.scan);
         let settings = result
             .map_err(|why| scanner(format!("the scanner does not answer: {why}")))
-            .and_then(|can| rules::settings(rules.map(|each| &each.scan), request, &can));
+            .and_then(|can| match &plan {
+                Plan::New(_, _, _, request) => rules::settings(rules, request, &can),
+                Plan::More(_, request) => {
+                    let request = rules::as_far_as_possible(rules, request, &can);
+                    rules::settings(rules, &request, &can)
+                }
+            });
         match (settings, world.recipient) {
             (Ok(settings), Some(recipient)) => {
                 self.begin(token, plan, settings, recipient.clone());

@@ -60,6 +60,13 @@ impl<L: Link> HttpConnection<L> {
         connection
     }
 
+    /// A connection that was opened just now for the next request, which is sent once.
+    pub(super) fn opened_for_one(link: L, stream: L::Stream) -> Self {
+        let mut connection = Self::new(link);
+        connection.exchange.set_fresh_stream(stream);
+        connection
+    }
+
     /// What opens the streams.
     pub const fn link(&self) -> &L {
         self.exchange.link()

@@ -12,7 +12,8 @@ use super::{BaseUrl, ConnectError, HttpClient, HttpConnection, Limit, Link, Stre
 pub type DeviceConnection = HttpConnection<DeviceLink>;
 
 impl HttpClient {
-    /// Connects to `url`, plain or with TLS as it says, for exchanges within `limit`.
+    /// Connects to `url`, plain or with TLS as it says, for exchanges within `limit`. The first
+    /// request is never sent a second time: to a scanner it may be one more sheet.
     ///
     /// # Errors
     /// As [`HttpClient::connect`].
@@ -29,7 +30,7 @@ impl HttpClient {
             limit,
         };
         let stream = link.connect()?;
-        Ok(HttpConnection::opened(link, stream))
+        Ok(HttpConnection::opened_for_one(link, stream))
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Exchange<L: Link> {
     input: Vec<u8>,
     /// To be sent; never more than [`HEAD_BYTES_MAX`].
     output: Vec<u8>,
+    /// Whether the stream was opened just now for the next request: then nothing is sent again.
+    fresh: bool,
     /// Everything sent so far, while it may still be sent again.
     replay: Option<Vec<u8>>,
     /// Why the request could not be sent to its end. The answer may be there all the same.
@@ -55,6 +57,7 @@ impl<L: Link> Exchange<L> {
             state: State::Idle,
             input: Vec::new(),
             output: Vec::new(),
+            fresh: false,
             replay: None,
             broken: None,
             left: 0,
@@ -76,6 +79,11 @@ impl<L: Link> Exchange<L> {
     pub(super) fn set_stream(&mut self, stream: L::Stream) {
         self.close();
         self.stream = Some(stream);
+    }
+
+    pub(super) fn set_fresh_stream(&mut self, stream: L::Stream) {
+        self.set_stream(stream);
+        self.fresh = true;
     }
 
     pub(super) const fn is_sending(&self) -> bool {
@@ -108,8 +116,9 @@ impl<L: Link> Exchange<L> {
         self.broken = None;
         self.replay = None;
         let kept = self.stream.as_mut().is_some_and(|stream| stream.is_open());
+        let fresh = std::mem::take(&mut self.fresh);
         if kept {
-            self.replay = Some(Vec::new());
+            self.replay = (!fresh).then(Vec::new);
         } else {
             self.stream = None;
             self.stream = Some(self.link.open()?);

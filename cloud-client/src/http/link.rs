@@ -104,6 +104,13 @@ impl<S: io::Read + io::Write + fmt::Debug> PlainConnection<S> {
         Self::over_each(vec![stream])
     }
 
+    /// A connection over `stream`, opened for one request, and then over `streams`.
+    #[cfg(test)]
+    pub(super) fn over_fresh(stream: S, streams: Vec<S>) -> Self {
+        let streams = streams.into_iter();
+        Self::opened_for_one(PlainLink { streams }, Plain(stream))
+    }
+
     /// A connection over `streams`, each opened when the one before it is closed.
     pub fn over_each(streams: Vec<S>) -> Self {
         Self::new(PlainLink {

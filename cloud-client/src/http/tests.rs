@@ -288,6 +288,24 @@ fn a_dead_kept_connection_is_replaced_once() {
 }
 
 #[test]
+fn the_first_request_to_a_device_is_sent_once() {
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let silent = Peer::script(vec![Says::Fails(ErrorKind::ConnectionReset)]);
+    let second = Peer::new(&[ok]);
+    let mut conn = PlainConnection::over_fresh(silent, vec![second.clone()]);
+    assert!(get(&mut conn, "/1").is_err());
+    assert_eq!(second.heard(), "");
+    // One that has served a request is kept as any other.
+    let says = vec![
+        Says::Bytes(ok.as_bytes().to_vec()),
+        Says::Fails(ErrorKind::ConnectionReset),
+    ];
+    let mut conn = PlainConnection::over_fresh(Peer::script(says), vec![second]);
+    get(&mut conn, "/1").expect("first");
+    get(&mut conn, "/2").expect("answered by the second");
+}
+
+#[test]
 fn nothing_is_sent_again_once_an_answer_began_or_the_body_was_large() {
     let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     let second = Peer::new(&[ok]);

@@ -5,6 +5,8 @@
 //! certificates of scanners are self-signed: the first one seen is remembered, or `fingerprint`
 //! names it.
 //!
+//! A device that tells neither serial number nor UUID is known by its address; give it a fixed one.
+//!
 //! What is odd about which device stands in `quirks.rs`; what a page is decides `image.rs` by its
 //! bytes; when a document is complete decides `job.rs`, without sockets and clocks.
 
@@ -81,17 +83,14 @@ fn open(options: &BackendOptions) -> Result<Mfp, OpenBackendError> {
         // Who the device is must be known before anything else.
         None => {
             let mut device = finder.find().map_err(|error| failed(error.into()))?;
+            let url = device.session.url().clone();
             let known = device
                 .capabilities()
                 .map_err(|error| failed(error.into()))?;
-            (identity_of(known), Some(device))
+            let identity = identity_of(known, &url);
+            (identity, Some(device))
         }
     };
-    if identity.serial.is_empty() {
-        return Err(failed(
-            "the scanner tells no serial number and no UUID".into(),
-        ));
-    }
     Ok(Mfp {
         scanner: Box::new(EsclScanner::new(finder, device)),
         identity: Box::new(Identity(identity)),

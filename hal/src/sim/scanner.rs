@@ -257,7 +257,7 @@ impl Scanner for SimScanner {
             if state.feeder.is_empty() || state.faults.contains(&Fault::Empty) {
                 return Err(error(
                     ScannerErrorKind::FeederEmpty,
-                    "no paper in the feeder",
+                    "there is no paper in the feeder",
                 ));
             }
             state.stopped = None;

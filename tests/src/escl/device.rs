@@ -184,10 +184,22 @@ impl State {
             return Answer::code(404).into();
         }
         let path = request.path.as_str();
-        match (request.method.as_str(), path.strip_prefix("/eSCL/")) {
+        let root = if self.has(Oddity::NoFolder) {
+            "/"
+        } else {
+            "/eSCL/"
+        };
+        match (request.method.as_str(), path.strip_prefix(root)) {
             ("GET", Some("ScannerCapabilities")) if self.has(Oddity::XmlBomb) => bomb(),
             ("GET", Some("ScannerCapabilities")) => {
-                Answer::xml(self.prefixed(dress.capabilities())).into()
+                let document = match self.has(Oddity::NoSerial) {
+                    true => unnamed(dress.capabilities()),
+                    false => dress.capabilities().to_owned(),
+                };
+                Answer::xml(self.prefixed(&document)).into()
+            }
+            ("GET", Some("ScannerStatus")) if self.has(Oddity::NoStatus) => {
+                Answer::code(404).into()
             }
             ("GET", Some("ScannerStatus")) if self.has(Oddity::StatusBomb) => bomb(),
             ("GET", Some("ScannerStatus")) => {
@@ -449,6 +461,8 @@ impl State {
     fn end_code(&self) -> u16 {
         if self.has(Oddity::GoneAtEnd) {
             410
+        } else if self.has(Oddity::ErrorAtEnd) {
+            500
         } else {
             404
         }
@@ -479,7 +493,9 @@ impl State {
         } else if self.has(Oddity::WrongHeight) {
             answer.body = without_height(bytes, u16::MAX);
         }
-        if self.once(Oddity::Drop(page)) {
+        if self.once(Oddity::LostPage(page)) {
+            answer.body.clear();
+        } else if self.once(Oddity::Drop(page)) {
             answer.broken = Some(Break::Half);
         } else if self.has(Oddity::Huge(page)) {
             answer.zeros = 2 << 30;
@@ -558,7 +574,9 @@ impl State {
             Some(AdfState::Jam) => "ScannerAdfJam",
             Some(AdfState::MultipickDetected) => "ScannerAdfMultipickDetected",
             Some(AdfState::HatchOpen) => "ScannerAdfHatchOpen",
-            _ if self.has(Oddity::AdfProcessing) => "ScannerAdfProcessing",
+            _ if self.has(Oddity::AdfProcessing) || self.has(Oddity::BlindFeeder) => {
+                "ScannerAdfProcessing"
+            }
             _ if running && self.has(Oddity::EmptyEarly) => "ScannerAdfEmpty",
             Some(AdfState::Loaded) => "ScannerAdfLoaded",
             _ => "ScannerAdfEmpty",
@@ -591,6 +609,18 @@ impl State {
         text.push_str("</scan:Jobs></scan:ScannerStatus>\n");
         text
     }
+}
+
+/// Capabilities without what names the device.
+fn unnamed(document: &str) -> String {
+    let mut left = document.to_owned();
+    for name in ["pwg:SerialNumber", "scan:UUID"] {
+        let (start, end) = (format!("<{name}>"), format!("</{name}>"));
+        if let (Some(from), Some(to)) = (left.find(&start), left.find(&end)) {
+            left.replace_range(from..to + end.len(), "");
+        }
+    }
+    left
 }
 
 /// A page in memory, so that it can be sent again when a connection breaks.

@@ -98,6 +98,8 @@ oddities! {
     Huge(u32) = "huge",
     /// Page N is answered with HTTP 500, once.
     ServerError(u32) = "server-error",
+    /// Page N is lost: an answer without bytes, and after it the next sheet.
+    LostPage(u32) = "lost-page",
     /// The device restarts instead of giving page N, and knows nothing of the job after it.
     Restart(u32) = "restart",
     /// Somebody presses stop at the device instead of page N.
@@ -116,6 +118,16 @@ oddities! {
     ConflictOnFault = "conflict-on-fault",
     /// The end is told with 410.
     GoneAtEnd = "gone-at-end",
+    /// The end is told with 500.
+    ErrorAtEnd = "error-at-end",
+    /// There is no status.
+    NoStatus = "no-status",
+    /// The capabilities tell neither serial number nor UUID.
+    NoSerial = "no-serial",
+    /// The service has no folder of its own: `/ScannerStatus`.
+    NoFolder = "no-folder",
+    /// A feeder without paper takes no job (409), and its state does not tell why.
+    BlindFeeder = "blind-feeder",
     /// Black and white is offered and refused.
     NoBlackAndWhite = "no-black-and-white",
     /// Pages come at half the resolution.

@@ -25,6 +25,9 @@ pub(super) fn settings(
     let abilities = abilities(can, source);
     let Some(abilities) = abilities else {
         let message = match source {
+            _ if can.adf.is_none() && can.platen.is_none() => {
+                "this device offers neither feeder nor glass"
+            }
             InputSource::Adf => "this device has no feeder; use the source `platen`",
             InputSource::Platen => "this device has no glass; use the source `adf`",
         };
@@ -36,7 +39,7 @@ pub(super) fn settings(
     };
     if duplex && !can.adf_duplex {
         return Err(invalid(
-            "this device's feeder takes one side only".to_owned(),
+            "this device's feeder takes one side only; scan one side (`--simplex`)".to_owned(),
         ));
     }
     let media = MediaSize::A4;
@@ -60,6 +63,24 @@ pub(super) fn settings(
     })
 }
 
+/// A request for more pages like those there are, of which only the pages are known: what they show
+/// may be none of what can be asked for, for devices deliver another resolution than they were asked
+/// for (Canon iR2625, Lexmark CX310).
+pub(super) fn as_far_as_possible(
+    rules: Option<&ScanRules>,
+    request: &ScanRequest,
+    can: &ScannerCapabilities,
+) -> ScanRequest {
+    let mut request = request.clone();
+    let rule = rules.map_or(&[][..], |rules| &rules.resolutions_dpi);
+    let offered = [&can.adf, &can.platen].into_iter().flatten();
+    let is_offered = |dpi: &u16| offered.clone().any(|it| it.resolutions_dpi.contains(dpi));
+    request.resolution_dpi = request
+        .resolution_dpi
+        .filter(|dpi| is_offered(dpi) && (rule.is_empty() || rule.contains(dpi)));
+    request
+}
+
 /// The request that leads to the same settings again.
 pub(super) fn request(settings: &ScanSettings) -> ScanRequest {
     ScanRequest {
@@ -71,13 +92,27 @@ pub(super) fn request(settings: &ScanSettings) -> ScanRequest {
     }
 }
 
+/// Why the scanner takes no job, before page `next` and before paper moves.
+#[must_use]
+pub fn refusal(kind: ScannerErrorKind, message: &str, next: u32) -> String {
+    match kind {
+        ScannerErrorKind::Busy => {
+            "another job holds the scanner; try again when it is through".to_owned()
+        }
+        ScannerErrorKind::Unsupported | ScannerErrorKind::Protocol => {
+            format!("the scanner takes no job: {message}")
+        }
+        kind => fault(kind, message, next),
+    }
+}
+
 /// What to do about a scanner that stopped before page `next` was whole.
 #[must_use]
-pub fn fault(kind: ScannerErrorKind, message: &str, next: u32) -> String {
+pub(super) fn fault(kind: ScannerErrorKind, message: &str, next: u32) -> String {
     let back = format!("put page {next} and what follows back into the feeder and go on");
     match kind {
         ScannerErrorKind::FeederEmpty if next == 1 => {
-            "there is no paper in the feeder; load the stack and go on".to_owned()
+            format!("{message}; load the stack and go on")
         }
         ScannerErrorKind::FeederEmpty => format!(
             "there is no more paper in the feeder; load from page {next} on and go on, or finish"
@@ -112,7 +147,14 @@ fn source(
     request: &ScanRequest,
     can: &ScannerCapabilities,
 ) -> Result<InputSource, Refusal> {
-    let name = match (&request.source, rules.sources.first()) {
+    let has = |name: &&String| match name.as_str() {
+        "adf" => can.adf.is_some(),
+        "platen" => can.platen.is_some(),
+        _ => true,
+    };
+    let mut sources = rules.sources.iter();
+    let wanted = sources.clone().find(has).or_else(|| sources.next());
+    let name = match (&request.source, wanted) {
         (Some(name), _) => {
             allowed(&rules.sources, name, "source")?;
             name
@@ -135,7 +177,13 @@ fn color_mode(
     request: &ScanRequest,
     can: &SourceCapabilities,
 ) -> Result<ColorMode, Refusal> {
-    let name = match (&request.color_mode, rules.color_modes.first()) {
+    let has = |name: &&String| {
+        let mut modes = can.color_modes.iter();
+        modes.any(|mode| color_name(*mode) == *name)
+    };
+    let mut modes = rules.color_modes.iter();
+    let wanted = modes.clone().find(has).or_else(|| modes.next());
+    let name = match (&request.color_mode, wanted) {
         (Some(name), _) => {
             allowed(&rules.color_modes, name, "colour mode")?;
             name
@@ -164,7 +212,9 @@ fn resolution(
     can: &SourceCapabilities,
 ) -> Result<u16, Refusal> {
     let rule = &rules.resolutions_dpi;
-    let wanted = request.resolution_dpi.or_else(|| rule.first().copied());
+    let has = |dpi: &&u16| can.resolutions_dpi.contains(dpi);
+    let first = rule.iter().find(has).or_else(|| rule.first());
+    let wanted = request.resolution_dpi.or_else(|| first.copied());
     if let (Some(asked), false) = (request.resolution_dpi, rule.is_empty())
         && !rule.contains(&asked)
     {

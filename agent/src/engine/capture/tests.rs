@@ -2,7 +2,7 @@ use super::*;
 use scantrip_cloud_client::wire::{DeviceTime, EventKind, Severity, Verdict};
 use scantrip_cloud_client::wire::{Field, FieldKind, ScanRules};
 use scantrip_hal::clock::UnixTime;
-use scantrip_hal::scanner::{ColorMode, MediaSize, SourceCapabilities};
+use scantrip_hal::scanner::{ColorMode, InputSource, MediaSize, SourceCapabilities};
 use scantrip_hal::scanner::{DocumentFormat, ScannerErrorKind, Side};
 
 const JOB: JobId = JobId::from_bytes([7; 16]);
@@ -427,6 +427,75 @@ fn settings_that_the_device_or_the_workflow_does_not_allow_are_refused() {
             refused.starts_with("refused Invalid") && refused.contains(words),
             "{refused}"
         );
+    }
+}
+
+#[test]
+fn of_what_the_workflow_allows_the_first_that_the_device_has_is_taken() {
+    let rules = ScanRules {
+        sources: ["adf", "platen"].map(str::to_owned).to_vec(),
+        color_modes: ["bw", "color"].map(str::to_owned).to_vec(),
+        resolutions_dpi: vec![600, 300],
+        duplex: Some(true),
+    };
+    let glass = ScannerCapabilities {
+        adf: None,
+        ..capabilities()
+    };
+    let request = ScanRequest::default();
+    let settings = rules::settings(Some(&rules), &request, &glass).unwrap();
+    assert_eq!(settings.source, InputSource::Platen);
+    assert_eq!(settings.color_mode, ColorMode::Rgb24);
+    assert_eq!((settings.resolution_dpi, settings.duplex), (300, false));
+    // What a person asks for is taken at its word.
+    let asked = |request: ScanRequest| rules::settings(Some(&rules), &request, &glass).is_err();
+    assert!(asked(ScanRequest {
+        source: Some("adf".to_owned()),
+        ..ScanRequest::default()
+    }));
+    assert!(asked(ScanRequest {
+        resolution_dpi: Some(600),
+        ..ScanRequest::default()
+    }));
+    let nothing = ScannerCapabilities {
+        platen: None,
+        ..glass
+    };
+    let refused = rules::settings(Some(&rules), &request, &nothing).unwrap_err();
+    assert!(refused.message.contains("neither"), "{}", refused.message);
+}
+
+#[test]
+fn a_scanner_that_takes_no_job_does_not_ask_for_sheets_that_never_moved() {
+    for kind in [
+        ScannerErrorKind::Busy,
+        ScannerErrorKind::Unsupported,
+        ScannerErrorKind::Protocol,
+        ScannerErrorKind::Offline,
+        ScannerErrorKind::FeederEmpty,
+    ] {
+        let message = refusal_message(kind, "why", 1);
+        assert!(!message.contains("put page"), "{message}");
+    }
+    let stuck = refusal_message(ScannerErrorKind::PaperJam, "why", 1);
+    assert!(stuck.contains("take it out"), "{stuck}");
+}
+
+#[test]
+fn a_job_goes_on_after_pages_in_another_resolution_than_was_asked_for() {
+    let mut found = draft(2, false);
+    for page in &mut found.pages {
+        page.dpi = 100;
+    }
+    for allowed in [vec![300], Vec::new()] {
+        let mut scene = Scene::with(vec![found.clone()]);
+        scene.actions();
+        scene.workflows[0].scan.resolutions_dpi = allowed;
+        scene.edit(Edit::AddMore);
+        scene.expect(&["look"]);
+        scene.looked();
+        let actions = scene.actions();
+        assert!(actions[0].starts_with("begin"), "{actions:?}");
     }
 }
 

@@ -126,8 +126,10 @@ impl InputCaps {
                 .flat_map(|name| intents.children(name))
                 .any(|intent| intent.text == "Document")
         });
-        let mut profiles: Vec<Profile> = part
-            .child("SettingProfiles")
+        // What stands for the whole device counts for a source that says nothing of its own.
+        let own = part.child("SettingProfiles");
+        let mut profiles: Vec<Profile> = own
+            .or_else(|| root.child("SettingProfiles"))
             .into_iter()
             .flat_map(|it| it.children("SettingProfile"))
             .map(|profile| Profile::read(referred(profile, root)))

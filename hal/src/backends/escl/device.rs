@@ -12,6 +12,8 @@ use crate::identity::DeviceIdentity;
 use crate::scanner::ScannerErrorKind;
 use crate::web::{Pin, Ports, WebError, WebErrorKind};
 
+/// What a device is called that tells no name.
+const UNNAMED: &str = "eSCL scanner";
 /// Names of what is remembered.
 const LAST_URL: &str = "escl-url";
 const LAST_PIN: &str = "escl-pin";
@@ -172,7 +174,7 @@ impl Finder {
                 format!("{} {}", session.url().host(), hex(&sha256)),
             );
         }
-        let id = identity_of(capabilities);
+        let id = identity_of(capabilities, session.url());
         keep(
             LAST_IDENTITY,
             format!("{}\n{}\n{}\n", id.vendor, id.model, id.serial),
@@ -219,8 +221,9 @@ impl Device {
     }
 }
 
-/// Who a device says it is. Without a serial number its UUID names it.
-pub(super) fn identity_of(capabilities: &Capabilities) -> DeviceIdentity {
+/// Who a device says it is. Without a serial number its UUID names it, without both the place where
+/// it is: every part of the document may be missing.
+pub(super) fn identity_of(capabilities: &Capabilities, url: &DeviceUrl) -> DeviceIdentity {
     let Capabilities {
         model,
         manufacturer,
@@ -234,8 +237,19 @@ pub(super) fn identity_of(capabilities: &Capabilities) -> DeviceIdentity {
     } else {
         manufacturer
     };
-    let serial = if serial.is_empty() { uuid } else { serial };
-    identity(vendor, model, serial)
+    let place = url.host_with_port();
+    let place: String = place
+        .chars()
+        .map(|symbol| match symbol {
+            symbol if symbol.is_ascii_alphanumeric() || symbol == '.' => symbol,
+            _ => '-',
+        })
+        .collect();
+    let names = [serial.as_str(), uuid.as_str(), place.trim_matches('-')];
+    let serial = names.into_iter().find(|name| !name.is_empty());
+    let model = if model.is_empty() { UNNAMED } else { model };
+    let vendor = if vendor.is_empty() { UNNAMED } else { vendor };
+    identity(vendor, model, serial.unwrap_or_default())
 }
 
 fn identity(vendor: &str, model: &str, serial: &str) -> DeviceIdentity {

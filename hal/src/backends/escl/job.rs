@@ -16,7 +16,8 @@
 //!   aborted, no load broke off before, nothing that was counted is missing, and a job that
 //!   vanished left no paper behind.
 //! - Status may lie (a jam that is cleared, counters that never agree): it can raise a doubt,
-//!   it can never take a whole page away.
+//!   it can never take a whole page away. What it does not say raises one as well: a page that
+//!   comes after a load that failed may be the next sheet.
 
 mod fault;
 mod load;
@@ -27,7 +28,7 @@ use std::time::Duration;
 use super::image::Facts;
 use super::quirks::Quirks;
 use super::settings::Ticket;
-use super::status::{JobInfo, JobState, Status};
+use super::status::{JobInfo, JobState, Status, bare};
 use crate::scanner::{InputSource, ScannerErrorKind};
 
 pub(crate) use fault::Fault;
@@ -36,8 +37,9 @@ pub(crate) use fault::Fault;
 const LATER: Duration = Duration::from_secs(1);
 /// Tries for a device that is busy, warms up, or answers a new job with 503.
 const BUSY_TRIES: u32 = 10;
-/// Tries for a page that is not ready; HP M28w needs many.
-const PAGE_TRIES: u32 = 30;
+/// How long a page may be not ready: as long as the first byte of one may take. HP M28w says
+/// thirty times that it is not.
+const NOT_READY: Duration = Duration::from_secs(120);
 /// How long a cancelled job may take to end.
 const CANCEL: Duration = Duration::from_secs(10);
 
@@ -162,8 +164,15 @@ pub(crate) struct Job {
     /// Whether the device has listed the job.
     listed: bool,
     counted: Counted,
-    /// Whether a load has failed since the last whole page.
-    broken: bool,
+    /// Why a load has failed since the last whole page.
+    broken: Option<String>,
+    /// Whether a sheet may be missing before the last whole page: it came after a load that failed,
+    /// and the counters do not show that it is the same sheet.
+    gap: bool,
+    /// How long the page was waited for that is not ready.
+    not_ready: Duration,
+    /// How often it was not.
+    laters: u32,
     /// Whether the device has given the last page up after all.
     doubtful: bool,
     /// Whether the status could be read in this job.
@@ -189,7 +198,10 @@ impl Job {
             tries: 0,
             listed: false,
             counted: Counted::default(),
-            broken: false,
+            broken: None,
+            gap: false,
+            not_ready: Duration::ZERO,
+            laters: 0,
             doubtful: false,
             status_works: false,
             last_load: Duration::ZERO,
@@ -208,8 +220,13 @@ impl Job {
             return;
         }
         self.tries = 0;
+        self.not_ready = Duration::ZERO;
+        self.laters = 0;
         if self.glass() && self.received > 0 {
             return self.clean(Ok(Done::End));
+        }
+        if self.gap {
+            return self.clean(Err(self.gap_fault()));
         }
         self.state = State::Loading;
         if self.quirks.early_404 {
@@ -338,14 +355,15 @@ impl Job {
         }
     }
 
-    /// Our job among those of the device: by its path, else by the end of it, for some devices
-    /// change what stands before (HP Smart Tank 570).
+    /// Our job among those of the device: by its path, else by its name at the end of it or as its
+    /// UUID, for some devices change what stands before (HP Smart Tank 570).
     fn find<'a>(&self, status: &'a Status) -> Option<&'a JobInfo> {
-        let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
+        let name = bare(&self.path);
         let mut jobs = status.jobs.iter();
         let by_path = jobs.clone().find(|job| job.path == self.path);
         by_path.or_else(|| {
-            jobs.find(|job| !job.path.is_empty() && last(&job.path) == last(&self.path))
+            let is_named = |job: &&JobInfo| bare(&job.path) == name || job.uuid == name;
+            jobs.find(is_named).filter(|_| !name.is_empty())
         })
     }
 

@@ -1,5 +1,6 @@
-//! Carries out a job's requests on one connection, as devices are used to. A new job goes over a
-//! connection of its own: the port may send a small request again on one that turns out to be dead.
+//! Carries out a job's requests, one after the other. A new job and each page go over a connection
+//! of their own: the port may send a small request again on one that turns out to be dead, and a
+//! sheet would be fed for each.
 
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ use crate::web::{Exchange, Method, Patience, Pin, Ports, WebError, WebErrorKind}
 pub(crate) const PAGE_BYTES_MAX: u64 = 255 * 1024 * 1024;
 /// Bytes taken and given at once.
 const PIECE_BYTES: usize = 32 * 1024;
+
+/// What a page is asked for at, below its job.
+const NEXT_DOCUMENT: &str = "/NextDocument";
 
 /// For anything but a page.
 const SHORT: Patience = Patience {
@@ -67,19 +71,30 @@ impl Session {
 
     /// Asks what the device can do.
     pub(crate) fn capabilities(&mut self) -> Result<Capabilities, WebError> {
-        let path = self.url.path("ScannerCapabilities");
         let mut tries = 0;
         loop {
+            let path = self.url.path("ScannerCapabilities");
             let mut exchange = self.ask(Method::Get, &path, &[], SHORT)?;
             match exchange.code() {
                 200 => {
                     let body = read_all(&mut *exchange)?;
+                    let page = exchange.field("Content-Type").unwrap_or_default();
+                    let for_people = page.contains("html");
                     self.kept = Some(exchange);
-                    return Capabilities::parse(&body).map_err(|error| protocol(error.to_string()));
+                    return Capabilities::parse(&body).map_err(|error| match for_people {
+                        true => protocol(NO_ESCL.to_owned()),
+                        false => protocol(format!("its capabilities cannot be read: {error}")),
+                    });
                 }
                 503 if tries < 3 => (self.ports.sleep)(Duration::from_secs(1)),
                 401 | 403 => return Err(protocol("it asks for a password to scan".to_owned())),
+                404 if self.url.is_usual_root() => {
+                    // The service of some programs has no folder of its own.
+                    self.url = self.url.at_top();
+                    continue;
+                }
                 404 => return Err(protocol(NO_ESCL.to_owned())),
+                code @ 300..=399 => return Err(protocol(elsewhere(&*exchange, code))),
                 code => return Err(protocol(format!("its capabilities answer HTTP {code}"))),
             }
             tries += 1;
@@ -90,8 +105,8 @@ impl Session {
     pub(crate) fn status(&mut self) -> Result<Status, WebError> {
         match self.try_out(&Ask::Status, &mut NoSink)? {
             Answer::Status(status) => Ok(status),
-            Answer::Code(404, _) => Err(protocol(NO_ESCL.to_owned())),
             Answer::Code(code, _) => Err(protocol(format!("its status answers HTTP {code}"))),
+            Answer::NoPage(why, _) => Err(protocol(format!("its status cannot be read: {why}"))),
             _ => Err(protocol("its status cannot be read".to_owned())),
         }
     }
@@ -129,7 +144,7 @@ impl Session {
             }
             Ask::Next(job) => {
                 let start = self.ports.clock.boot();
-                let path = format!("{job}/NextDocument");
+                let path = format!("{job}{NEXT_DOCUMENT}");
                 let mut exchange = self.ask(Method::Get, &path, &[], LONG)?;
                 if exchange.code() != 200 {
                     return Ok(self.code(exchange));
@@ -180,7 +195,8 @@ impl Session {
         body: &[u8],
         patience: Patience,
     ) -> Result<Box<dyn Exchange>, WebError> {
-        let kept = self.kept.take().filter(|_| method != Method::Post);
+        let feeds = method == Method::Post || path.ends_with(NEXT_DOCUMENT);
+        let kept = self.kept.take().filter(|_| !feeds);
         let mut exchange = match kept {
             Some(kept) => kept,
             None => {
@@ -190,7 +206,11 @@ impl Session {
         };
         exchange.set_patience(patience);
         let host = self.url.host_with_port();
-        let mut headers = vec![("Accept", "*/*"), ("User-Agent", "scantrip")];
+        let mut headers = vec![
+            ("Accept", "*/*"),
+            ("Accept-Encoding", "identity"),
+            ("User-Agent", "scantrip"),
+        ];
         if self.quirks.localhost {
             headers.push(("Host", "localhost"));
         } else if self.quirks.host_with_port {
@@ -232,6 +252,30 @@ impl Session {
 const NO_ESCL: &str =
     "no eSCL there; off by default on Canon MF743, Sharp, HP M428: turn it on at the panel";
 
+/// Where a redirect leads that is not followed.
+fn elsewhere(exchange: &dyn Exchange, code: u16) -> String {
+    let location = exchange.field("Location").unwrap_or_default();
+    match location.parse::<DeviceUrl>() {
+        Ok(url) => format!("it leads to {url}; if that is the scanner, set `url` to it"),
+        Err(_) => format!("its capabilities answer HTTP {code}"),
+    }
+}
+
+/// An answer in another encoding than was asked for.
+fn plain(exchange: &dyn Exchange) -> Result<(), WebError> {
+    let encoding = exchange
+        .field("Content-Encoding")
+        .unwrap_or_default()
+        .trim();
+    if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") {
+        return Ok(());
+    }
+    let name: String = encoding.chars().take(20).collect();
+    Err(protocol(format!(
+        "it compresses its answers unasked ({name:?})"
+    )))
+}
+
 fn protocol(message: String) -> WebError {
     WebError {
         kind: WebErrorKind::Protocol,
@@ -240,6 +284,7 @@ fn protocol(message: String) -> WebError {
 }
 
 fn read_all(exchange: &mut dyn Exchange) -> Result<Vec<u8>, WebError> {
+    plain(exchange)?;
     let mut body = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -260,6 +305,9 @@ fn page(exchange: &mut dyn Exchange, sink: &mut dyn PageSink) -> Answer {
     let length: Option<u64> = length.and_then(|it| it.trim().parse().ok());
     if length.is_some_and(|length| length > PAGE_BYTES_MAX) {
         return Answer::TooLarge;
+    }
+    if let Err(error) = plain(exchange) {
+        return Answer::NoPage(error.message, false);
     }
     let mut look = Look::default();
     let mut buffer = vec![0; PIECE_BYTES];

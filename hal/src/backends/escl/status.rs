@@ -63,6 +63,8 @@ pub(crate) enum AdfState {
 pub(crate) struct JobInfo {
     /// The path of its URI.
     pub(crate) path: String,
+    /// Its UUID, which need not be one, without `urn:uuid:`.
+    pub(crate) uuid: String,
     /// How far it is.
     pub(crate) state: Option<JobState>,
     /// Why, in the words of PWG, joined.
@@ -101,6 +103,7 @@ impl Status {
             let reasons: Vec<&str> = reasons.iter().map(|it| it.text.as_str()).take(8).collect();
             JobInfo {
                 path: path_of(job.text_of("JobUri").unwrap_or_default()).to_owned(),
+                uuid: bare(job.text_of("JobUuid").unwrap_or_default()).to_owned(),
                 state: job.text_of("JobState").and_then(job_state),
                 reasons: reasons.join(", "),
                 completed: job.number("ImagesCompleted"),
@@ -147,6 +150,19 @@ pub(crate) fn path_of(uri: &str) -> &str {
     rest.get(start..).unwrap_or_default().trim_end_matches('/')
 }
 
+/// The name of a job at the end of its path, or its UUID, without `urn:uuid:`.
+pub(crate) fn bare(name: &str) -> &str {
+    let name = name.rsplit('/').next().unwrap_or_default();
+    let (start, rest) = name
+        .split_at_checked("urn:uuid:".len())
+        .unwrap_or((name, ""));
+    if start.eq_ignore_ascii_case("urn:uuid:") {
+        rest
+    } else {
+        name
+    }
+}
+
 fn state(text: &str) -> State {
     match text {
         "Processing" => State::Processing,
@@ -177,7 +193,7 @@ fn job_state(text: &str) -> Option<JobState> {
         "Pending" | "PendingHeld" => JobState::Pending,
         "Processing" => JobState::Processing,
         "Completed" => JobState::Completed,
-        "Canceled" => JobState::Canceled,
+        "Canceled" | "Cancelled" => JobState::Canceled,
         "Aborted" => JobState::Aborted,
         _ => return None,
     })
@@ -203,12 +219,22 @@ mod tests {
         assert_eq!(status.adf, Some(AdfState::HatchOpen));
         let expected = JobInfo {
             path: "/eSCL/ScanJobs/urn:uuid:7".to_owned(),
+            uuid: String::new(),
             state: Some(JobState::Aborted),
             reasons: "a, b".to_owned(),
             completed: Some(2),
             to_transfer: Some(1),
         };
         assert_eq!(status.jobs, [expected, JobInfo::default()]);
+    }
+
+    #[test]
+    fn a_job_has_one_name_however_it_is_written() {
+        for name in ["a-1", "urn:uuid:a-1", "URN:UUID:a-1", "/eSCL/ScanJobs/a-1"] {
+            assert_eq!(bare(name), "a-1");
+        }
+        assert_eq!(bare("urn:uuid:"), "");
+        assert_eq!(bare(""), "");
     }
 
     #[test]

@@ -9,6 +9,9 @@ use super::session;
 /// The root that nearly every device has.
 const USUAL_ROOT: &str = "/eSCL";
 
+/// What stands below the root.
+const RESOURCES: [&str; 2] = ["ScannerCapabilities", "ScannerStatus"];
+
 /// Origin and root of a device's eSCL service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DeviceUrl {
@@ -17,7 +20,7 @@ pub struct DeviceUrl {
     host: String,
     port: u16,
     origin: String,
-    /// Begins with a slash and ends without.
+    /// Begins with a slash and ends without; empty for a service without a folder.
     root: String,
 }
 
@@ -39,6 +42,15 @@ impl DeviceUrl {
             return None;
         };
         let root = root.trim_matches('/');
+        // As people copy it from a browser.
+        let resource = root.rsplit_once('/').map_or(root, |(_, name)| name);
+        let root = match RESOURCES.contains(&resource) {
+            true => root
+                .strip_suffix(resource)
+                .unwrap_or(root)
+                .trim_matches('/'),
+            false => root,
+        };
         let root = match root {
             "" => USUAL_ROOT.to_owned(),
             root => format!("/{root}"),
@@ -71,6 +83,19 @@ impl DeviceUrl {
         &self.host
     }
 
+    /// Whether this is the root that nearly every device has.
+    pub(crate) fn is_usual_root(&self) -> bool {
+        self.root == USUAL_ROOT
+    }
+
+    /// The same place without a folder. Written as text it is the usual root again.
+    pub(crate) fn at_top(&self) -> Self {
+        Self {
+            root: String::new(),
+            ..self.clone()
+        }
+    }
+
     /// As for a `Host` header that must have the port.
     pub(crate) fn host_with_port(&self) -> String {
         format!("{}:{}", self.host, self.port)
@@ -93,7 +118,11 @@ impl DeviceUrl {
         }
         let to: Self = location.parse().ok()?;
         let same = to.host == self.host;
-        same.then(|| Self::new(true, &self.host, to.port, &self.root))?
+        let there = same.then(|| Self::new(true, &self.host, to.port, &self.root))??;
+        Some(Self {
+            root: self.root.clone(),
+            ..there
+        })
     }
 }
 
@@ -148,6 +177,9 @@ mod tests {
             ("https://MFP.local:8443", "https://mfp.local:8443/eSCL"),
             ("https://[fe80::1]:9/scan/x", "https://[fe80::1]:9/scan/x"),
             ("http://[::1]", "http://[::1]/eSCL"),
+            ("http://a/eSCL/ScannerCapabilities", "http://a/eSCL"),
+            ("http://a/x/ScannerStatus/", "http://a/x"),
+            ("http://a/ScannerStatus", "http://a/eSCL"),
         ] {
             assert_eq!(url(text).to_string(), plain);
         }
@@ -188,6 +220,16 @@ mod tests {
         ] {
             assert_eq!(base.job_path(location).as_deref(), path, "{location}");
         }
+    }
+
+    #[test]
+    fn a_service_without_a_folder_has_paths_of_its_own() {
+        let top = url("http://10.0.0.1:8080").at_top();
+        assert_eq!(top.path("ScannerStatus"), "/ScannerStatus");
+        for location in ["ScanJobs/7", "7", "/ScanJobs/7"] {
+            assert_eq!(top.job_path(location).as_deref(), Some("/ScanJobs/7"));
+        }
+        assert!(!top.is_usual_root() && url(&top.to_string()).is_usual_root());
     }
 
     #[test]

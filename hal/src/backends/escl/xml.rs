@@ -96,7 +96,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Element, XmlError> {
     if bytes.len() > DOCUMENT_BYTES_MAX {
         return Err(XmlError::TooLong);
     }
-    let text = String::from_utf8_lossy(bytes);
+    let text = text_of(bytes);
     let mut reader = Reader {
         text: text.trim_start_matches('\u{feff}'),
         at: 0,
@@ -107,6 +107,22 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Element, XmlError> {
         if let Some(root) = reader.step()? {
             return Ok(root);
         }
+    }
+}
+
+/// The document as text: UTF-8, or UTF-16 as its first bytes tell (XML 1.0, appendix F).
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    let units = |number: fn([u8; 2]) -> u16| {
+        let pairs = bytes.chunks_exact(2);
+        let units = pairs.filter_map(|pair| pair.try_into().ok()).map(number);
+        char::decode_utf16(units)
+            .map(|symbol| symbol.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect()
+    };
+    match bytes {
+        [0xFF, 0xFE, ..] | [b'<', 0, ..] => Cow::Owned(units(u16::from_le_bytes)),
+        [0xFE, 0xFF, ..] | [0, b'<', ..] => Cow::Owned(units(u16::from_be_bytes)),
+        _ => String::from_utf8_lossy(bytes),
     }
 }
 
@@ -329,6 +345,21 @@ mod tests {
         ] {
             let root = parse(text.as_bytes()).unwrap();
             assert_eq!((root.name.as_str(), root.number("B")), ("A", Some(7)));
+        }
+    }
+
+    #[test]
+    fn utf_16_is_read_with_and_without_its_mark() {
+        let text = "<?xml version=\"1.0\" encoding=\"UTF-16\"?><A><B>\u{fc}\u{1f5a8}</B></A>";
+        for mark in ["\u{feff}", ""] {
+            let units: Vec<u16> = format!("{mark}{text}").encode_utf16().collect();
+            let little: Vec<u8> = units.iter().flat_map(|it| it.to_le_bytes()).collect();
+            let big: Vec<u8> = units.iter().flat_map(|it| it.to_be_bytes()).collect();
+            for bytes in [&little, &big] {
+                let root = parse(bytes).unwrap();
+                assert_eq!(root.text_of("B"), Some("\u{fc}\u{1f5a8}"));
+                assert!(parse(&bytes[..bytes.len() - 7]).is_err());
+            }
         }
     }
 

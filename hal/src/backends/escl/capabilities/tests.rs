@@ -32,6 +32,29 @@ fn what_is_left_out_is_as_every_device_has_it() {
 }
 
 #[test]
+fn a_profile_of_the_whole_device_counts_for_a_source_without_one() {
+    let profile = |mode: &str, dpi: u16| {
+        format!(
+            "<SettingProfiles><SettingProfile><ColorModes><ColorMode>{mode}</ColorMode>\
+             </ColorModes><SupportedResolutions><DiscreteResolutions><DiscreteResolution>\
+             <XResolution>{dpi}</XResolution></DiscreteResolution></DiscreteResolutions>\
+             </SupportedResolutions></SettingProfile></SettingProfiles>"
+        )
+    };
+    let caps = wrapped(&format!(
+        "{}<Platen><PlatenInputCaps/></Platen><Adf><AdfSimplexInputCaps>{}\
+         </AdfSimplexInputCaps></Adf>",
+        profile("Grayscale8", 200),
+        profile("RGB24", 600)
+    ));
+    let (platen, adf) = (caps.scanner().platen.unwrap(), caps.scanner().adf.unwrap());
+    assert_eq!(platen.color_modes, [ColorMode::Grayscale8]);
+    assert_eq!(platen.resolutions_dpi, [200]);
+    assert_eq!(adf.color_modes, [ColorMode::Rgb24]);
+    assert_eq!(adf.resolutions_dpi, [600]);
+}
+
+#[test]
 fn a_feeder_alone_is_a_scanner() {
     let caps = wrapped(
         "<Adf><AdfSimplexInputCaps><MaxHeight>36600</MaxHeight></AdfSimplexInputCaps>\

@@ -4,6 +4,13 @@ use super::super::status::{AdfState, JobInfo, JobState, Status};
 use super::Job;
 use crate::scanner::ScannerErrorKind;
 
+/// Of a feeder without paper.
+pub(super) const NO_PAPER: &str = "there is no paper in the feeder";
+
+/// Of a feeder that does not tell whether there is paper, and does not feed.
+pub(super) const PERHAPS_NO_PAPER: &str =
+    "the scanner does not feed; there is probably no paper in the feeder";
+
 /// What stopped a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -64,6 +71,20 @@ impl Job {
         let of_feeder = feeder
             .and_then(of_feeder)
             .filter(|_| ended != Some(JobState::Completed));
+        // Devices that cannot see paper give up at the first sheet (AirSane; Kyocera and Epson say
+        // `Processing` of an empty feeder).
+        let without_paper = ended == Some(JobState::Aborted) && self.received == 0;
+        let of_feeder = of_feeder.or_else(|| match feeder? {
+            AdfState::Empty if without_paper => {
+                Some(Fault::new(ScannerErrorKind::FeederEmpty, NO_PAPER))
+            }
+            AdfState::Processing
+                if without_paper && job?.reasons.contains("ResourcesAreNotReady") =>
+            {
+                Some(Fault::new(ScannerErrorKind::FeederEmpty, PERHAPS_NO_PAPER))
+            }
+            _ => None,
+        });
         let fault = of_feeder.or_else(|| {
             let reasons = job.filter(|_| ended == Some(JobState::Aborted))?;
             let message = match reasons.reasons.as_str() {

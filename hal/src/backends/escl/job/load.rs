@@ -1,15 +1,17 @@
 //! From one page to the next, and to the end.
 
 use super::super::status::{AdfState, JobInfo, JobState, Status};
-use super::fault::Fault;
+use super::fault::{Fault, NO_PAPER};
 use super::start::refusal;
-use super::{After, Answer, Counted, Done, Job, PAGE_TRIES, State, later};
+use super::{After, Answer, Counted, Done, Job, NOT_READY, State, later};
 use crate::scanner::ScannerErrorKind;
 
 /// Tries after an answer that says the end too early, or an error that may pass.
 const DOUBT_TRIES: u32 = 3;
 /// Tries while the device says that it is still scanning.
 const SCANNING_TRIES: u32 = 10;
+/// The status is looked at after so many answers that the page is not ready: a jam looks so as well.
+const LOOK_EVERY: u32 = 5;
 
 impl Job {
     pub(super) fn loaded(&mut self, answer: Answer) {
@@ -19,7 +21,7 @@ impl Job {
                 self.received = page;
                 self.last_load = took;
                 self.tries = 0;
-                self.broken = false;
+                self.gap = self.broken.take().is_some() && !self.glass();
                 self.state = State::Looking(After::Page(facts));
             }
             Answer::Refused => {
@@ -31,21 +33,23 @@ impl Job {
                 self.clean(Err(Fault::new(ScannerErrorKind::Protocol, message)));
             }
             Answer::Code(503, after) => {
-                if self.again(PAGE_TRIES, State::Loading) {
-                    self.wait = Some(later(after));
-                } else {
-                    let message = "the scanner says for too long that the page is not ready";
-                    self.clean(Err(Fault::new(ScannerErrorKind::Interrupted, message)));
-                }
+                self.laters += 1;
+                self.not_ready += later(after);
+                self.wait = Some(later(after));
+                let look = self.laters.is_multiple_of(LOOK_EVERY) || self.not_ready > NOT_READY;
+                self.state = match look {
+                    true => State::Looking(After::Code(503)),
+                    false => State::Loading,
+                };
             }
             Answer::Code(code @ (401 | 403), _) => self.clean(Err(refusal(code))),
             Answer::Code(code, _) => self.state = State::Looking(After::Code(code)),
             Answer::NoPage(why, passed) => {
-                self.broken = true;
+                self.broken = Some(why.clone());
                 self.state = State::Looking(After::NoPage(why, passed));
             }
             Answer::Failed(why) => {
-                self.broken = true;
+                self.broken = Some(why.clone());
                 self.state = State::Looking(After::NoPage(why, false));
             }
             Answer::Status(_) | Answer::Created(_) => {
@@ -75,6 +79,7 @@ impl Job {
             After::Page(facts) => self.after_page(facts, &seen),
             After::Code(404) => self.after_404(&seen),
             After::Code(410) => self.after_410(&seen),
+            After::Code(503) => self.after_503(Some(&seen)),
             After::Code(code) => self.after_error(code, &seen),
             After::NoPage(why, passed) => self.after_no_page(why, passed, &seen),
         }
@@ -87,9 +92,42 @@ impl Job {
             seen.job.as_ref().and_then(|job| job.state),
             Some(JobState::Aborted | JobState::Canceled)
         );
-        let counted = seen.job.as_ref().and_then(|job| job.completed);
+        let job = seen.job.as_ref();
+        let counted = job.and_then(|job| job.completed);
+        let waiting = job.and_then(|job| job.to_transfer).unwrap_or(0);
+        if counted == Some(self.received.saturating_add(waiting)) {
+            self.gap = false;
+        }
         self.doubtful = given_up && counted.is_none_or(|count| count < self.received);
         self.page_is_in(facts);
+    }
+
+    /// The page is not ready yet, or the device has come to a stop and says no more than that.
+    fn after_503(&mut self, seen: Option<&Seen>) {
+        let too_long = self.not_ready > NOT_READY;
+        let fault = seen.and_then(|seen| self.told_fault(&seen.status, seen.job.as_ref()));
+        // What a person was told of before may still be told until paper moves.
+        let old = |fault: &Fault| self.received == 0 && Some(fault.kind) == self.told && !too_long;
+        if let Some(fault) = fault.filter(|fault| !old(fault)) {
+            return self.clean(Err(fault));
+        }
+        if too_long {
+            let message = "the scanner says for too long that the page is not ready";
+            let fault = Fault::new(ScannerErrorKind::Interrupted, message);
+            return self.clean(Err(self.with_counts(fault)));
+        }
+        self.state = State::Loading;
+    }
+
+    /// What speaks against a whole page that came after a load that failed.
+    pub(super) fn gap_fault(&self) -> Fault {
+        let page = self.received;
+        let message = format!(
+            "page {page} came after an attempt that failed, a sheet may be missing before it"
+        );
+        let mut fault = Fault::new(ScannerErrorKind::Interrupted, message);
+        fault.doubts_last_page = true;
+        self.with_counts(fault)
     }
 
     fn page_is_in(&mut self, facts: super::Facts) {
@@ -131,7 +169,7 @@ impl Job {
             return self.clean(Ok(Done::End));
         }
         let fault = match self.glass() {
-            false => Fault::new(ScannerErrorKind::FeederEmpty, "no paper is in the feeder"),
+            false => Fault::new(ScannerErrorKind::FeederEmpty, NO_PAPER),
             true => Fault::new(ScannerErrorKind::Interrupted, "the glass gave no page"),
         };
         self.clean(Err(fault));
@@ -145,11 +183,15 @@ impl Job {
                 "the scanner has scanned more pages than it gave",
             ));
         }
+        let counted = seen.job.as_ref().and_then(|job| job.completed);
+        if let Some(why) = &self.broken
+            && (self.received == 0 || counted != Some(self.received))
+        {
+            let page = self.received.saturating_add(1);
+            return Some(interrupted(&format!("page {page} did not come: {why}")));
+        }
         if self.received == 0 || completed {
             return None;
-        }
-        if self.broken {
-            return Some(interrupted("the scanner lost the job"));
         }
         let paper = seen.status.adf == Some(AdfState::Loaded) && !self.glass();
         if paper && seen.forgotten {
@@ -192,6 +234,10 @@ impl Job {
         if self.again(DOUBT_TRIES, State::Loading) {
             return;
         }
+        let completed = seen.job.as_ref().and_then(|job| job.state) == Some(JobState::Completed);
+        if completed && self.received > 0 && self.missing(seen, true).is_none() {
+            return self.clean(Ok(Done::End));
+        }
         let message = format!("the scanner answers HTTP {code}");
         let fault = Fault::new(ScannerErrorKind::Interrupted, message);
         self.clean(Err(self.with_counts(fault)));
@@ -228,9 +274,16 @@ impl Job {
             // The page is whole; the next step will show what is wrong.
             return self.page_is_in(facts);
         }
+        if after == After::Code(503) {
+            return self.after_503(None);
+        }
         let passed = matches!(after, After::NoPage(_, true));
         // A device without a status from the start is believed as far as it goes.
-        if after == After::Code(404) && !self.status_works && self.received > 0 && !self.broken {
+        if after == After::Code(404)
+            && !self.status_works
+            && self.received > 0
+            && self.broken.is_none()
+        {
             return self.clean(Ok(Done::End));
         }
         if !passed && self.again(DOUBT_TRIES, State::Looking(after)) {

@@ -1,7 +1,7 @@
 //! From the wish to a job on the device.
 
 use super::super::status::{AdfState, JobState, State as DeviceState, Status};
-use super::fault::{Fault, of_feeder};
+use super::fault::{Fault, NO_PAPER, PERHAPS_NO_PAPER, of_feeder};
 use super::{Answer, BUSY_TRIES, Done, Job, LATER, State, later};
 use crate::scanner::ScannerErrorKind;
 
@@ -15,9 +15,9 @@ impl Job {
                 self.state = State::Checking { tries: tries + 1 };
                 return;
             }
-            Answer::Code(code, _) => return self.refuse(refusal(code)),
-            // A status that cannot be read says nothing against a job.
-            Answer::NoPage(..) => Status::default(),
+            Answer::Code(code @ (401 | 403 | 503), _) => return self.refuse(refusal(code)),
+            // A device without a status, or with one that cannot be read, says nothing against a job.
+            Answer::Code(..) | Answer::NoPage(..) => Status::default(),
             Answer::Failed(why) => {
                 return self.refuse(Fault::new(ScannerErrorKind::Offline, why));
             }
@@ -26,8 +26,7 @@ impl Job {
         let feeder = status.adf.as_ref().filter(|_| !self.glass());
         // Some devices turn an empty feeder into a jam when a job starts (Canon MF410).
         if feeder == Some(&AdfState::Empty) {
-            let fault = Fault::new(ScannerErrorKind::FeederEmpty, "no paper is in the feeder");
-            return self.refuse(fault);
+            return self.refuse(Fault::new(ScannerErrorKind::FeederEmpty, NO_PAPER));
         }
         // What a person was told of before may be mended and still told (HP): try.
         if let Some(fault) = feeder.and_then(of_feeder)
@@ -87,19 +86,19 @@ impl Job {
 
     /// The answer to the new job was lost, or was no: the status may say why.
     pub(super) fn found(&mut self, code: u16, why: String, answer: Answer) {
-        let Answer::Status(status) = answer else {
-            let again = code == 0
-                && self.again(
-                    3,
-                    State::Finding {
-                        code,
-                        why: why.clone(),
-                    },
-                );
-            if !again {
-                self.refuse(Fault::new(ScannerErrorKind::Offline, why));
+        let status = match answer {
+            Answer::Status(status) => status,
+            _ if code != 0 => Status::default(),
+            _ => {
+                let finding = State::Finding {
+                    code,
+                    why: why.clone(),
+                };
+                if !self.again(3, finding) {
+                    self.refuse(Fault::new(ScannerErrorKind::Offline, why));
+                }
+                return;
             }
-            return;
         };
         if code == 0 {
             let mut fresh = status.jobs.iter().filter(|job| {
@@ -113,13 +112,15 @@ impl Job {
         }
         let feeder = status.adf.as_ref().filter(|_| !self.glass());
         let fault = match feeder {
-            Some(AdfState::Empty) => {
-                Fault::new(ScannerErrorKind::FeederEmpty, "no paper is in the feeder")
-            }
+            Some(AdfState::Empty) => Fault::new(ScannerErrorKind::FeederEmpty, NO_PAPER),
             feeder => feeder
                 .and_then(of_feeder)
                 .unwrap_or_else(|| match (code, status.state) {
                     (_, DeviceState::Processing | DeviceState::Testing) => busy(),
+                    // The settings are within what it offers: it is the state of the feeder.
+                    (409, _) if !self.glass() && status.adf != Some(AdfState::Loaded) => {
+                        Fault::new(ScannerErrorKind::FeederEmpty, PERHAPS_NO_PAPER)
+                    }
                     (409, _) => Fault::new(
                         ScannerErrorKind::Unsupported,
                         "the scanner does not take these settings",

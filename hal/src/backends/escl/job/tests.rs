@@ -1,5 +1,7 @@
 //! Timelines: what the device says and what must be asked next. Time is the sum of the waits.
 
+mod doubts;
+
 use proptest::prelude::*;
 
 use super::super::capabilities::Capabilities;
@@ -60,6 +62,7 @@ fn status(adf: AdfState, state: JobState, completed: u32, to_transfer: u32) -> A
         adf: Some(adf),
         jobs: vec![JobInfo {
             path: "/eSCL/ScanJobs/7".to_owned(),
+            uuid: "7".to_owned(),
             state: Some(state),
             reasons: String::new(),
             completed: Some(completed),
@@ -265,17 +268,24 @@ fn a_job_whose_answer_was_lost_is_found_in_the_status() {
 }
 
 #[test]
-fn a_page_that_is_not_ready_is_asked_for_thirty_times() {
+fn a_page_that_is_not_ready_is_waited_for_two_minutes() {
+    let running = || status(AdfState::Processing, JobState::Processing, 0, 0);
     let mut talk = Talk::pages(0);
-    for _ in 0..30 {
+    for answer in (1..=120).map(|second| second % 5 == 0) {
         talk.expect("next", code(503));
+        if answer {
+            talk.expect("status", running());
+        }
     }
     talk.expect("next", whole());
-    assert_eq!(talk.waited, Duration::from_secs(30));
+    assert_eq!(talk.waited, Duration::from_secs(120));
+    // Nor is it waited for longer when the device asks for much at a time, or tells no status.
     let mut talk = Talk::pages(1);
-    for _ in 0..31 {
-        talk.expect("next", code(503));
+    for _ in 0..4 {
+        talk.expect("next", Answer::Code(503, Some(30)));
     }
+    talk.expect("next", Answer::Code(503, Some(30)));
+    talk.expect("status", code(404));
     talk.expect("delete", code(200));
     assert_eq!(talk.kind(), ScannerErrorKind::Interrupted);
 }
@@ -403,7 +413,10 @@ fn a_page_lost_on_the_way_is_missed_at_the_end() {
         status(AdfState::Empty, JobState::Processing, 3, 2),
     );
     talk.expect("next", whole());
-    talk.expect("status", status(AdfState::Empty, JobState::Completed, 3, 0));
+    talk.expect(
+        "status",
+        status(AdfState::Empty, JobState::Processing, 3, 1),
+    );
     talk.reached().unwrap();
     talk.job.load();
     for _ in 0..4 {

@@ -1,0 +1,150 @@
+//! What is made of answers that can be read in two ways.
+
+use super::*;
+
+#[test]
+fn a_jam_that_looks_like_a_page_not_ready_is_told_within_five_seconds() {
+    let mut talk = Talk::pages(3);
+    for _ in 0..5 {
+        talk.expect("next", code(503));
+    }
+    talk.expect("status", status(AdfState::Jam, JobState::Processing, 3, 0));
+    talk.expect("delete", code(200));
+    assert_eq!(talk.kind(), ScannerErrorKind::PaperJam);
+    assert_eq!(talk.waited, Duration::from_secs(5));
+    // One that was told before the job may be an old one, until paper moves.
+    let told = Some(ScannerErrorKind::PaperJam);
+    let mut talk = Talk::about(InputSource::Adf, Quirks::default(), told);
+    talk.expect("status", idle(AdfState::Jam));
+    talk.expect("create", Answer::Created("/eSCL/ScanJobs/7".to_owned()));
+    talk.job.load();
+    for _ in 0..5 {
+        talk.expect("next", code(503));
+    }
+    talk.expect("status", status(AdfState::Jam, JobState::Processing, 0, 0));
+    talk.expect("next", whole());
+}
+
+#[test]
+fn a_device_that_ends_a_stack_with_an_error_is_believed_when_its_job_is_completed() {
+    for end in [204, 409, 500] {
+        let mut talk = Talk::pages(2);
+        for _ in 0..4 {
+            talk.expect("next", code(end));
+            talk.expect("status", status(AdfState::Empty, JobState::Completed, 2, 0));
+        }
+        talk.expect("delete", code(404));
+        assert_eq!(talk.reached(), Ok(Done::End));
+        let mut talk = Talk::pages(2);
+        for _ in 0..4 {
+            talk.expect("next", code(end));
+            talk.expect("status", status(AdfState::Empty, JobState::Completed, 3, 0));
+        }
+        talk.expect("delete", code(404));
+        assert_eq!(talk.kind(), ScannerErrorKind::Interrupted);
+    }
+}
+
+#[test]
+fn a_page_after_an_attempt_that_failed_is_doubted_unless_the_counters_agree() {
+    // The device has given the sheet up and gone on; its counters say so, or nothing.
+    let without = |state| {
+        let Answer::Status(mut status) = status(AdfState::Loaded, state, 0, 0) else {
+            panic!("no status");
+        };
+        status.jobs[0].completed = None;
+        Answer::Status(status)
+    };
+    for (pages, told) in [
+        (1, status(AdfState::Loaded, JobState::Processing, 3, 0)),
+        (0, status(AdfState::Loaded, JobState::Processing, 3, 1)),
+        (1, without(JobState::Processing)),
+        (1, idle(AdfState::Loaded)),
+    ] {
+        let mut talk = Talk::new(Quirks::default());
+        talk.expect("status", idle(AdfState::Loaded));
+        talk.expect("create", Answer::Created("/eSCL/ScanJobs/7".to_owned()));
+        for _ in 0..pages {
+            talk.job.load();
+            talk.expect("next", whole());
+            talk.expect("status", idle(AdfState::Loaded));
+        }
+        talk.job.load();
+        talk.expect("next", Answer::NoPage("no bytes".to_owned(), false));
+        talk.expect("status", idle(AdfState::Loaded));
+        talk.expect("next", whole());
+        talk.expect("status", told);
+        assert_eq!(talk.reached(), Ok(Done::Page(FACTS)));
+        talk.job.load();
+        talk.expect("delete", code(200));
+        let fault = talk.reached().unwrap_err();
+        assert_eq!(fault.kind, ScannerErrorKind::Interrupted);
+        assert!(fault.doubts_last_page && fault.message.contains(&format!("page {}", pages + 1)));
+    }
+}
+
+#[test]
+fn a_last_page_that_failed_is_missed_although_the_job_is_completed() {
+    for (counted, missed) in [(2, true), (1, false)] {
+        let mut talk = Talk::pages(1);
+        talk.expect("next", Answer::NoPage("no bytes".to_owned(), false));
+        let end = || status(AdfState::Empty, JobState::Completed, counted, 0);
+        talk.expect("status", end());
+        talk.expect("next", code(404));
+        talk.expect("status", end());
+        while talk.asks() == "next" {
+            talk.expect("next", code(404));
+            talk.expect("status", end());
+        }
+        talk.expect("delete", code(200));
+        assert_eq!(talk.reached().is_err(), missed);
+    }
+}
+
+#[test]
+fn a_feeder_that_cannot_see_paper_and_gives_up_has_none() {
+    let aborted = |adf, reasons: &str| {
+        let Answer::Status(mut status) = status(adf, JobState::Aborted, 0, 0) else {
+            panic!("no status");
+        };
+        status.jobs[0].reasons = reasons.to_owned();
+        Answer::Status(status)
+    };
+    for (told, kind) in [
+        (aborted(AdfState::Empty, "x"), ScannerErrorKind::FeederEmpty),
+        (
+            aborted(AdfState::Processing, "ResourcesAreNotReady"),
+            ScannerErrorKind::FeederEmpty,
+        ),
+        (
+            aborted(AdfState::Processing, "ErrorsDetected"),
+            ScannerErrorKind::Interrupted,
+        ),
+    ] {
+        let mut talk = Talk::pages(0);
+        talk.expect("next", code(409));
+        talk.expect("status", told);
+        talk.expect("delete", code(404));
+        assert_eq!(talk.kind(), kind);
+    }
+    // Nor does it take a job, with settings that it offers.
+    let mut talk = Talk::new(Quirks::default());
+    talk.expect("status", idle(AdfState::Processing));
+    talk.expect("create", code(409));
+    talk.expect("status", code(500));
+    let fault = talk.reached().unwrap_err();
+    assert_eq!(fault.kind, ScannerErrorKind::FeederEmpty);
+    assert!(fault.message.contains("probably"));
+}
+
+#[test]
+fn a_device_without_a_status_takes_a_job_all_the_same() {
+    for answer in [code(404), code(405), code(500)] {
+        let mut talk = Talk::new(Quirks::default());
+        talk.expect("status", answer);
+        assert_eq!(talk.asks(), "create");
+    }
+    let mut talk = Talk::new(Quirks::default());
+    talk.expect("status", code(401));
+    assert_eq!(talk.kind(), ScannerErrorKind::Protocol);
+}
