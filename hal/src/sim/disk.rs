@@ -308,11 +308,13 @@ impl SimDisk {
         inode.write(0, bytes);
         inode.set_len(bytes.len() as u64);
         let inode = Inode::settled(inode.cached);
+        let allocated = inode.allocated;
         if let Some(old) = world.inode_mut(path) {
-            *old = inode;
+            let before = std::mem::replace(old, inode).allocated;
+            world.used = world.used - before + allocated;
             return;
         }
-        world.used += inode.allocated;
+        world.used += allocated;
         let number = world.inodes.len();
         world.inodes.push(Arc::new(inode));
         world.names.put(path, number);

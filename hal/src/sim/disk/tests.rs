@@ -149,6 +149,18 @@ fn the_power_goes_in_the_middle_of_an_operation() {
 }
 
 #[test]
+fn room_that_is_made_while_the_power_is_off_is_there_after_it() {
+    let disk = small(4 * BLOCK_BYTES as u64);
+    disk.put("ballast", &vec![0; 3 * BLOCK_BYTES]);
+    assert_eq!(disk.free_bytes().unwrap(), BLOCK_BYTES as u64);
+    disk.cut();
+    disk.put("ballast", &[]);
+    let found = disk.crashed(1);
+    assert_eq!(found.bytes("ballast"), Some(Vec::new()));
+    assert_eq!(found.free_bytes().unwrap(), 4 * BLOCK_BYTES as u64);
+}
+
+#[test]
 fn space_runs_out_and_comes_back() {
     let disk = small(4 * BLOCK_BYTES as u64);
     let mut file = disk.create_new("x").unwrap();
