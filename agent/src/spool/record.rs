@@ -13,6 +13,8 @@ pub(crate) const RECORD_BYTES: usize = 256 * 1024;
 pub(crate) const HEADER_BYTES: usize = 72;
 /// The longest body.
 pub(crate) const BODY_BYTES_MAX: usize = RECORD_BYTES - HEADER_BYTES;
+/// The last number that a record may have: no file is so long, and one can be added to it.
+const SEQUENCE_MAX: u64 = u64::MAX >> 1;
 
 const MAGIC: [u8; 4] = *b"STJR";
 const VERSION: u16 = 1;
@@ -135,7 +137,8 @@ impl Header {
             _ => return Ok(None),
         }
         Ok(Self::parse_body(rest).filter(|header| {
-            usize::try_from(header.body_bytes).is_ok_and(|length| length <= BODY_BYTES_MAX)
+            let length = usize::try_from(header.body_bytes);
+            header.sequence <= SEQUENCE_MAX && length.is_ok_and(|length| length <= BODY_BYTES_MAX)
         }))
     }
 
@@ -229,6 +232,17 @@ mod tests {
             ..sample()
         };
         assert_eq!(Header::parse(&header.encode()), Err(HeaderFault::Broken));
+    }
+
+    #[test]
+    fn a_number_that_no_file_reaches_is_refused() {
+        for (sequence, is_read) in [(SEQUENCE_MAX, true), (u64::MAX, false)] {
+            let header = Header {
+                sequence,
+                ..sample()
+            };
+            assert_eq!(Header::parse(&header.encode()).is_ok(), is_read);
+        }
     }
 
     proptest! {

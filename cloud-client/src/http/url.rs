@@ -1,6 +1,7 @@
 //! Where a service lives: scheme, host and port, without a path.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use ureq_proto::http::Uri;
@@ -66,6 +67,9 @@ impl BaseUrl {
         if host.is_empty() {
             return Err(fail("no host"));
         }
+        if !is_host(host) {
+            return Err(fail("the host is neither a name nor an address"));
+        }
         let port = match authority.port() {
             Some(port) => port.as_u16(),
             None if authority.as_str() == host => default_port,
@@ -127,6 +131,23 @@ impl FromStr for BaseUrl {
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
         Self::parse(text)
+    }
+}
+
+/// A name or an IPv4 address, or an IPv6 address in brackets, with its zone (RFC 6874) if it has
+/// one.
+fn is_host(host: &str) -> bool {
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    match inner {
+        Some(address) => {
+            let address = address.split('%').next().unwrap_or_default();
+            address.parse::<Ipv6Addr>().is_ok()
+        }
+        None => host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
     }
 }
 
@@ -192,6 +213,9 @@ mod tests {
             "https://a:0",
             "https://a:70000",
             "https://a b",
+            "https://102[:1d8::]:443",
+            "https://[::1",
+            "https://[a]",
         ] {
             let error = BaseUrl::parse(text).expect_err(text);
             assert!(error.to_string().contains("https://HOST"), "{error}");
