@@ -414,7 +414,8 @@ impl Log {
             Err(HeaderFault::Broken) => return Ok(None),
         };
         let begun = self.sequence > 0;
-        if header.kind != Kind::Entry || (begun && header.salt != self.salt) {
+        let ours = !begun || header.salt == self.salt;
+        if header.kind != Kind::Entry || !header.fits(offset) || !ours {
             return Ok(None);
         }
         let length = header.body_bytes as usize;

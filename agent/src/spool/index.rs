@@ -167,6 +167,7 @@ impl Index {
         let body_offset = offset + HEADER_BYTES as u64;
         let body_bytes = u64::from(header.body_bytes);
         if !ours
+            || !header.fits(offset)
             || header.sequence < self.next_sequence
             || length.saturating_sub(body_offset) < body_bytes
         {

@@ -13,8 +13,6 @@ pub(crate) const RECORD_BYTES: usize = 256 * 1024;
 pub(crate) const HEADER_BYTES: usize = 72;
 /// The longest body.
 pub(crate) const BODY_BYTES_MAX: usize = RECORD_BYTES - HEADER_BYTES;
-/// The last number that a record may have: no file is so long, and one can be added to it.
-const SEQUENCE_MAX: u64 = u64::MAX >> 1;
 
 const MAGIC: [u8; 4] = *b"STJR";
 const VERSION: u16 = 1;
@@ -137,8 +135,7 @@ impl Header {
             _ => return Ok(None),
         }
         Ok(Self::parse_body(rest).filter(|header| {
-            let length = usize::try_from(header.body_bytes);
-            header.sequence <= SEQUENCE_MAX && length.is_ok_and(|length| length <= BODY_BYTES_MAX)
+            usize::try_from(header.body_bytes).is_ok_and(|length| length <= BODY_BYTES_MAX)
         }))
     }
 
@@ -153,6 +150,12 @@ impl Header {
             position: u64::from_le_bytes(take(rest)?),
             body_checksum: u32::from_le_bytes(take(rest)?),
         })
+    }
+
+    /// Whether it can stand at `offset`: a record takes a block at least, so that no more records
+    /// are before it than blocks. One can always be added to such a number.
+    pub(crate) const fn fits(&self, offset: u64) -> bool {
+        self.sequence <= offset / BLOCK_BYTES
     }
 
     /// Bytes from this record's start to the next one's.
@@ -235,13 +238,14 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_no_file_reaches_is_refused() {
-        for (sequence, is_read) in [(SEQUENCE_MAX, true), (u64::MAX, false)] {
-            let header = Header {
-                sequence,
-                ..sample()
-            };
-            assert_eq!(Header::parse(&header.encode()).is_ok(), is_read);
+    fn a_record_whose_number_is_beyond_its_place_does_not_fit() {
+        let header = sample();
+        for (offset, fits) in [
+            (0, false),
+            (3 * BLOCK_BYTES - 1, false),
+            (3 * BLOCK_BYTES, true),
+        ] {
+            assert_eq!(header.fits(offset), fits, "{offset}");
         }
     }
 
