@@ -16,6 +16,8 @@ use crate::printer::PrinterStatus;
 pub struct SourcesOptions {
     /// The root folder of the device's Linux, if its files are read.
     pub linux: Option<PathBuf>,
+    /// Folders where this program keeps documents.
+    pub documents: Vec<PathBuf>,
     /// What is asked over the network, if anything.
     pub network: Option<NetworkOptions>,
     /// Where the vendor's settings are exported to, if they are read.
@@ -58,7 +60,7 @@ impl Sources {
     pub fn open(options: SourcesOptions) -> Result<Self, SourcesError> {
         let mut sources: Vec<Box<dyn SettingsSource>> = Vec::new();
         if let Some(root) = options.linux {
-            sources.push(Box::new(LinuxSource::new(root)));
+            sources.push(Box::new(LinuxSource::new(root, options.documents)));
         }
         if let Some(network) = options.network {
             sources.push(Box::new(NetworkSource::new(network)));
