@@ -85,6 +85,7 @@ fn sources(config: &Config) -> SourcesOptions {
     let device = url.and_then(|url| host_of(url)).map(str::to_owned);
     SourcesOptions {
         linux: has(SettingsSource::Linux).then(|| settings.root.clone()),
+        documents: vec![config.paths.state.clone()],
         network: has(SettingsSource::Network).then(|| NetworkOptions {
             address: settings.address.clone(),
             device,

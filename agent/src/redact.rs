@@ -70,9 +70,9 @@ fn value(setting: &Setting) -> String {
     let Some(row) = Row::find(setting.id) else {
         return String::new();
     };
-    // A set that was too long ends with how many more there are.
+    // A set that was not told as a whole ends with how many more there are.
     let whole = match value.rsplit_once(",+") {
-        Some((told, more)) if more.bytes().all(|byte| byte.is_ascii_digit()) => told,
+        Some((told, more)) if more == "?" || more.bytes().all(|byte| byte.is_ascii_digit()) => told,
         _ => value,
     };
     if value.is_empty() || (row.kind != Kind::Text && row.kind != Kind::Set && row.fits(whole)) {
@@ -198,6 +198,7 @@ mod tests {
             forged("net.listening_ports", "tcp/1,tcp/2,+12"),
             "tcp/1,tcp/2,+12"
         );
+        assert_eq!(forged("net.listening_ports", "tcp/1,+?"), "tcp/1,+?");
         for canary in CANARIES {
             assert!(
                 !forged("fw.version_approved", canary).contains("anary"),

@@ -235,6 +235,9 @@ pub struct Unknown {
     pub detail: String<96>,
 }
 
+/// The last word of a set of which only a part was looked at.
+const MORE: &str = "+?";
+
 /// What a setting's value says about the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -256,7 +259,8 @@ pub struct Setting {
     /// One line for people.
     pub title: &'static str,
     /// The value as canonical text (see [`Kind`]); empty when there is none. Never a secret. A set
-    /// that is too long ends with how many more there are, such as `,+12`.
+    /// that is too long ends with how many more there are, such as `,+12`; one of which only a part
+    /// was looked at ends with `,+?`.
     pub value: String<96>,
     /// What a secure value looks like.
     pub secure_value: &'static str,
@@ -297,6 +301,26 @@ impl Setting {
         Self {
             value: value_text(row, value),
             ..Self::unknown(row, Why::NotSupported, detail, method, evidence)
+        }
+    }
+
+    /// A part of a set: a wrong word in it is certain, but what was not looked at may be wrong too,
+    /// so that it is never secure. `detail` says what was looked at.
+    #[must_use]
+    pub fn partial(
+        row: &Row,
+        value: &str,
+        detail: &str,
+        method: Method,
+        (evidence, now_seconds): (&str, u64),
+    ) -> Self {
+        let mut part = String::<1024>::new();
+        if value.is_empty() || !row.fits(value) || write!(part, "{value},{MORE}").is_err() {
+            return Self::unknown(row, Why::NotSupported, detail, method, evidence);
+        }
+        match row.judge(value, now_seconds) {
+            Some(false) => Self::judged(row, &part, false, method, evidence),
+            _ => Self::unjudged(row, &part, detail, method, evidence),
         }
     }
 
@@ -347,21 +371,23 @@ impl Setting {
     }
 
     /// Of two readings of one setting the one that counts: the worse value, else the one that is
-    /// known. A disagreement is written into the evidence.
+    /// known, else the one with a value for a policy. A disagreement is written into the evidence.
     #[must_use]
     pub fn worse(self, other: Self) -> Self {
         let rank = |setting: &Self| match setting.verdict {
             Verdict::NotSecure => 0,
             Verdict::Secure => 1,
-            Verdict::Unknown(_) => 2,
-            Verdict::NotApplicable => 3,
+            Verdict::Unknown(_) if !setting.value.is_empty() => 2,
+            Verdict::Unknown(_) => 3,
+            Verdict::NotApplicable => 4,
         };
         let (mut chosen, left) = match rank(&self) <= rank(&other) {
             true => (self, other),
             false => (other, self),
         };
         // A way that sees less of a set does not contradict the one that sees more.
-        let mut words = left.value.split(',').filter(|word| !word.is_empty());
+        let words = left.value.split(',');
+        let mut words = words.filter(|word| !matches!(*word, "" | MORE));
         let within = words.all(|word| chosen.value.split(',').any(|it| it == word));
         if rank(&left) <= 1 && !within {
             let mut evidence = String::new();
@@ -478,7 +504,10 @@ fn shortened_set(value: &str) -> String<96> {
         left -= 1;
     }
     let comma = if text.is_empty() { "" } else { "," };
-    let _fits = write!(text, "{comma}+{left}");
+    let _fits = match value.ends_with(MORE) {
+        true => write!(text, "{comma}{MORE}"),
+        false => write!(text, "{comma}+{left}"),
+    };
     text
 }
 

@@ -37,8 +37,8 @@ pub(crate) fn open(config: &Config, clock: &Arc<dyn Clock>, mode: Mode) -> Resul
         // Between lock and socket of an agent that starts or ends there is a moment.
         Err(LockError::Held { .. }) => connect(config, clock)?.ok_or_else(|| {
             let message = format!(
-                "a scantrip process owns {} but does not answer on {}; if it is just starting or \
-                 ending, try again, else see whether it has the same configuration",
+                "another scantrip command is working on {}: wait until it has ended and try \
+                 again, or, if it is the agent, give its configuration (nothing answers on {})",
                 config.paths.state.display(),
                 config.paths.socket.display()
             );
@@ -70,5 +70,32 @@ fn connect(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<Access>, Fa
             );
             Err(Failure::new(Exit::Unreachable, message))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scantrip_hal::backends::system::SystemClock;
+
+    use super::*;
+
+    #[test]
+    fn of_two_commands_at_once_the_second_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.paths.state = folder.path().to_owned();
+        config.paths.socket = folder.path().join("socket");
+        let _first = AgentLock::take(&config.paths.state).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let Err(failure) = open(&config, &clock, Mode::Look) else {
+            panic!("two own the state");
+        };
+        assert_eq!(failure.exit, Exit::Busy);
+        let said = &failure.message;
+        assert!(
+            said.contains("another scantrip command is working on")
+                && said.contains("wait until it has ended and try again"),
+            "{said}"
+        );
     }
 }

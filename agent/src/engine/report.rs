@@ -120,6 +120,8 @@ impl Machine {
             }
             Err(failure) => {
                 log::warn!("report: {}", failure.message);
+                // It may have arrived: what the cloud knows is not sure any more.
+                self.known_settings = None;
                 self.cursor.dropped = self.cursor.dropped.saturating_add(1);
                 let wait = retry::POLL.wait(self.attempt, now.random, failure.retry_after());
                 self.attempt = self.attempt.saturating_add(1);
@@ -284,6 +286,16 @@ mod tests {
         }
         machine.handle_policy(&at(50 * 3600));
         assert_eq!(known(&mut machine, 50 * 3600), None);
+    }
+
+    #[test]
+    fn all_settings_are_sent_again_after_a_report_that_may_be_lost() {
+        let mut machine = machine();
+        assert_eq!(known(&mut machine, 0), None);
+        machine.handle_sent(&at(0), 5, false, Ok(()));
+        assert_eq!(known(&mut machine, 3600), Some(5));
+        machine.handle_sent(&at(3600), 6, false, Err(Failure::unreachable("no")));
+        assert_eq!(known(&mut machine, 3605), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::expect::Expectation;
+use super::expect::{Expectation, is_part};
 use super::requirement::Requirement;
 use super::score::{Score, score};
 use crate::wire::{Policy, PolicyException, PolicyRule, ReportSetting, Severity, Verdict};
@@ -126,6 +126,9 @@ fn apply(rule: &PolicyRule, readings: &[ReportSetting], now_ms: u64) -> Finding 
         ),
         remedy: rule.remedy.clone(),
         reason: match reading {
+            Some(reading) if outcome == Outcome::Unknown && is_part(&reading.value) => {
+                Some("only a part of it was looked at".to_owned())
+            }
             Some(reading) => reading.reason.clone(),
             None => Some("not read on this device".to_owned()),
         },
@@ -146,6 +149,7 @@ fn judge(expect: Option<&Expectation>, reading: &ReportSetting, now_ms: u64) -> 
         verdict => match expect.holds(&reading.value, verdict, now_ms) {
             Ok(true) => Outcome::Pass,
             Ok(false) => Outcome::Fail,
+            Err(_unjudged) if is_part(&reading.value) => Outcome::Unknown,
             Err(_wrong_kind) => Outcome::Error,
         },
     }
@@ -245,6 +249,20 @@ mod tests {
         let mut secure = rule("fw.version_approved", "secure", "");
         secure.expected.clear();
         assert_eq!(outcome(secure, &readings), Outcome::Unknown);
+    }
+
+    #[test]
+    fn a_part_of_a_set_is_unknown_unless_it_is_wrong_already() {
+        let is = |value, verdict| {
+            let readings = [reading("net.listening_ports", value, verdict)];
+            let rule = rule("net.listening_ports", "subset_of", "tcp/9100");
+            let finding = assess(&policy(rule), &readings, 0).findings.remove(0);
+            (finding.outcome, finding.reason.is_some())
+        };
+        for verdict in [Verdict::NotSecure, Verdict::Unknown] {
+            assert_eq!(is("tcp/9100,+?", verdict), (Outcome::Unknown, true));
+            assert_eq!(is("tcp/23,tcp/9100,+?", verdict).0, Outcome::Fail);
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub const OPERATORS: [&str; 10] = [
     "expires_after",
 ];
 
+/// The last word of a set of which the device could look at a part only.
+const MORE: &str = "+?";
+
 const DAY_SECONDS: i64 = 24 * 3600;
 
 /// What a value must be.
@@ -115,10 +118,12 @@ impl Expectation {
     pub fn holds(&self, value: &str, verdict: Verdict, now_ms: u64) -> Result<bool, WrongKind> {
         // A set that was too long to be told ends with how many more there are.
         let cut = members(value).iter().any(|one| one.starts_with('+'));
+        let part = is_part(value);
         let number = || value.trim().parse::<i64>().map_err(|_text| WrongKind);
         Ok(match self {
             Self::Secure if verdict == Verdict::Unknown => return Err(WrongKind),
             Self::Secure => verdict == Verdict::Secure,
+            Self::Eq(_) | Self::Ne(_) | Self::In(_) if part => return Err(WrongKind),
             Self::Eq(wanted) => same(value, wanted),
             Self::Ne(unwanted) => !same(value, unwanted),
             Self::In(wanted) => wanted.iter().any(|one| same(value, one)),
@@ -130,9 +135,13 @@ impl Expectation {
                     found => !found,
                 }
             }
-            Self::SubsetOf(allowed) => members(value)
-                .iter()
-                .all(|one| allowed.iter().any(|known| known == one)),
+            Self::SubsetOf(allowed) => {
+                let mut known = members(value).into_iter().filter(|one| *one != MORE);
+                match known.all(|one| allowed.iter().any(|other| other == one)) {
+                    true if part => return Err(WrongKind),
+                    within => within,
+                }
+            }
             Self::Gte(least) => number()? >= *least,
             Self::Lte(most) => number()? <= *most,
             Self::Between(least, most) => (*least..=*most).contains(&number()?),
@@ -176,6 +185,12 @@ pub fn members(value: &str) -> Vec<&str> {
     members.sort_unstable();
     members.dedup();
     members
+}
+
+/// Whether this is a part of a set, of which the rest is not known.
+#[must_use]
+pub fn is_part(value: &str) -> bool {
+    members(value).contains(&MORE)
 }
 
 /// Equal as they are, or as sets.
@@ -311,6 +326,24 @@ mod tests {
         assert_eq!(judge("not_in", &["rc4"], "aes,+12"), Err(WrongKind));
         assert_eq!(judge("not_in", &["rc4"], "rc4,+12"), Ok(false));
         assert_eq!(judge("subset_of", &["aes"], "aes,+12"), Ok(false));
+    }
+
+    #[test]
+    fn a_part_of_a_set_can_be_wrong_but_never_right() {
+        for (operator, expected) in [
+            ("subset_of", &["tcp/443"][..]),
+            ("not_in", &["tcp/23"]),
+            ("eq", &["tcp/443"]),
+            ("eq", &["tcp/443,+?"]),
+            ("ne", &["tcp/23"]),
+            ("in", &["tcp/443", "tcp/443,+?"]),
+        ] {
+            let found = judge(operator, expected, "tcp/443,+?");
+            assert_eq!(found, Err(WrongKind), "{operator}");
+        }
+        let wrong = "tcp/23,tcp/443,+?";
+        assert_eq!(judge("subset_of", &["tcp/443"], wrong), Ok(false));
+        assert_eq!(judge("not_in", &["tcp/23"], wrong), Ok(false));
     }
 
     #[test]

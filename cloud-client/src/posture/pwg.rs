@@ -70,9 +70,11 @@ pub fn health(device: &ReportDevice, readings: &[ReportSetting]) -> Health {
     let truth = |id: &str| known(id)?.parse::<bool>().ok();
     let filtering = known("net.firewall").map(|value| value != "off");
     let open = known("net.listening_ports");
+    // How many more there are is no port.
     let open = open.map(|list| {
         super::expect::members(&list)
             .into_iter()
+            .filter(|port| !port.starts_with('+'))
             .map(str::to_owned)
             .collect()
     });
@@ -121,7 +123,7 @@ mod tests {
             reading("net.ip_forwarding", "", Verdict::Unknown),
             reading(
                 "net.listening_ports",
-                "tcp/443,tcp/9100",
+                "tcp/443,tcp/9100,+?",
                 Verdict::NotSecure,
             ),
         ];

@@ -55,9 +55,15 @@ fn try_take(core: &Core, device: &Principal, report: &Report) -> Result<(), Vaul
     standing.seen_ms = now_ms;
     let mut happened = before.map_or_else(Vec::new, |before| versions(before, report));
     happened.extend(events(&mut standing, report));
-    if let Some(settings) = &report.settings {
+    let known = old.as_ref().and_then(|old| old.value.settings.as_ref());
+    let known = known.map(|(_, settings)| settings.as_slice());
+    // A report without settings says that they are still the same.
+    let same = known.filter(|_| standing.pending.is_some());
+    if let Some(settings) = report.settings.as_deref().or(same) {
         let policy = standing::policy_of(vault)?;
-        happened.extend(standing::judge(&mut standing, &policy, settings, now_ms));
+        let certainty = standing::certainty(&policy, known, settings);
+        let read = (settings, certainty);
+        happened.extend(standing::judge(&mut standing, &policy, read, now_ms));
     }
     let mut kept = report.clone();
     kept.events.clear();

@@ -3,7 +3,7 @@
 //! A change of state is logged once and kept in the device's history. Only the cloud's clock says
 //! who is silent; only the tenant's policy, judged here again, says who is secure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use scantrip_cloud_client::posture::assess::{Assessment, assess};
@@ -66,6 +66,10 @@ pub struct Standing {
     pub history_next: u64,
     /// The epoch in which its events count, and the last event taken.
     pub event: (u64, u64),
+    /// What one report has shown it to be. It is told when the next one shows it too, so that a
+    /// setting that flaps is no news.
+    #[serde(default)]
+    pub pending: Option<Posture>,
 }
 
 impl Standing {
@@ -182,17 +186,59 @@ pub(crate) fn tell(
     batch.create(&history_place(device, seq), &row)
 }
 
+/// Whether a change of state waits for a second report that agrees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Certainty {
+    /// Nobody doubts it.
+    AtOnce,
+    /// It may flap.
+    Twice,
+}
+
+/// How sure the step from one reading to the next is: a critical change is believed at once, and so
+/// is the first reading.
+pub(crate) fn certainty(
+    policy: &wire::Policy,
+    before: Option<&[ReportSetting]>,
+    settings: &[ReportSetting],
+) -> Certainty {
+    let Some(before) = before else {
+        return Certainty::AtOnce;
+    };
+    let rules = policy.rules.iter();
+    let rules = rules.filter(|rule| rule.severity == Some(Severity::Critical));
+    let ids: BTreeSet<&str> = rules.map(|rule| rule.id.as_str()).collect();
+    let critical = |list: &[ReportSetting]| {
+        let all = list
+            .iter()
+            .filter(|it| it.severity == Severity::Critical || ids.contains(it.id.as_str()));
+        let all = all.map(|it| (it.id.clone(), it.value.clone(), it.verdict));
+        let mut all: Vec<_> = all.collect();
+        all.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        all
+    };
+    match critical(before) == critical(settings) {
+        true => Certainty::Twice,
+        false => Certainty::AtOnce,
+    }
+}
+
 /// Judges a reading; gives the change of state, if it is one.
 pub(crate) fn judge(
     standing: &mut Standing,
     policy: &wire::Policy,
-    settings: &[ReportSetting],
+    (settings, certainty): (&[ReportSetting], Certainty),
     now_ms: u64,
 ) -> Option<Happened> {
     let assessment = assess(policy, settings, now_ms);
-    let to = posture_of(&assessment);
+    let (from, to) = (standing.posture, posture_of(&assessment));
+    let seen_before = standing.pending.take() == Some(to);
+    if from != to && certainty == Certainty::Twice && !seen_before {
+        standing.pending = Some(to);
+        return None;
+    }
+    standing.posture = to;
     standing.wrong = wrong(&assessment);
-    let from = std::mem::replace(&mut standing.posture, to);
     if from == to {
         return None;
     }
@@ -412,7 +458,8 @@ impl Core {
             };
             let mut posture = Posture::Unknown;
             let happened = change(vault, &device, |standing| {
-                let happened = judge(standing, &policy, &settings, now_ms);
+                let newest = (settings.as_slice(), Certainty::AtOnce);
+                let happened = judge(standing, &policy, newest, now_ms);
                 posture = standing.posture;
                 happened
             })?;

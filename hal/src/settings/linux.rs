@@ -86,12 +86,17 @@ pub struct LinuxSource {
 }
 
 impl LinuxSource {
-    /// Reads below `root`, normally `/`, and asks the running kernel.
+    /// Reads below `root`, normally `/`, and asks the running kernel. `documents`: folders where
+    /// this program keeps documents.
     #[must_use]
-    pub fn new(root: PathBuf) -> Self {
+    pub fn new(root: PathBuf, documents: Vec<PathBuf>) -> Self {
         let kernel = Box::new(LiveKernel);
         Self {
-            root: Root { path: root, kernel },
+            root: Root {
+                path: root,
+                documents,
+                kernel,
+            },
         }
     }
 }
@@ -115,6 +120,7 @@ impl SettingsSource for LinuxSource {
 /// Where files are looked for, and the kernel that is asked.
 struct Root {
     path: PathBuf,
+    documents: Vec<PathBuf>,
     kernel: Box<dyn Kernel>,
 }
 

@@ -109,14 +109,24 @@ impl NetworkSource {
         if found.is_empty() {
             return Err("the name of the device's address is not known");
         }
-        // Only an address of this machine can be bound to.
-        let is_own = |it: &IpAddr| of_device.contains(it) || UdpSocket::bind((*it, 0)).is_ok();
+        let is_own = |it: &IpAddr| of_device.contains(it) || is_here(*it);
         if !found.iter().all(is_own) {
             return Err("settings.address is not an address of this device: not asked");
         }
         found.truncate(ADDRESSES_MAX);
         Ok(found)
     }
+}
+
+/// Whether this host is another machine than this one; in doubt it is.
+pub(super) fn is_beside(host: &str) -> bool {
+    let found = resolve(host);
+    found.is_empty() || !found.into_iter().all(is_here)
+}
+
+/// Only an address of this machine can be bound to.
+fn is_here(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// Addresses of a host name.

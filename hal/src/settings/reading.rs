@@ -18,6 +18,12 @@ pub(crate) enum Reading {
         detail: String,
         evidence: String,
     },
+    /// A part of a set; `detail` says what was looked at.
+    Partial {
+        value: String,
+        detail: String,
+        evidence: String,
+    },
     /// The device has no such part.
     NotApplicable(String),
     /// It cannot be told.
@@ -45,8 +51,20 @@ impl Reading {
         words: impl IntoIterator<Item = T>,
         evidence: impl Into<String>,
     ) -> Self {
-        let words: std::collections::BTreeSet<String> = words.into_iter().map(T::into).collect();
-        Self::value(Vec::from_iter(words).join(","), evidence)
+        Self::value(list(words), evidence)
+    }
+
+    /// What was found of a set that was not looked at as a whole.
+    pub(crate) fn partial<T: Into<String>>(
+        words: impl IntoIterator<Item = T>,
+        detail: impl Into<String>,
+        evidence: impl Into<String>,
+    ) -> Self {
+        Self::Partial {
+            value: list(words),
+            detail: detail.into(),
+            evidence: evidence.into(),
+        }
     }
 
     pub(crate) fn unknown(
@@ -76,6 +94,11 @@ impl Reading {
                 detail,
                 evidence,
             } => Setting::unjudged(row, &value, &detail, method, &evidence),
+            Self::Partial {
+                value,
+                detail,
+                evidence,
+            } => Setting::partial(row, &value, &detail, method, (&evidence, now_seconds)),
             Self::NotApplicable(evidence) => Setting::not_applicable(row, method, &evidence),
             Self::Unknown {
                 why,
@@ -84,4 +107,10 @@ impl Reading {
             } => Setting::unknown(row, why, &detail, method, &evidence),
         }
     }
+}
+
+/// The words of a set in canonical form.
+fn list<T: Into<String>>(words: impl IntoIterator<Item = T>) -> String {
+    let words: std::collections::BTreeSet<String> = words.into_iter().map(T::into).collect();
+    Vec::from_iter(words).join(",")
 }

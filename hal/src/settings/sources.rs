@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use super::declared::{DeclareError, DeclaredSource};
 use super::linux::LinuxSource;
-use super::network::{NetworkOptions, NetworkSource};
+use super::network::{NetworkOptions, NetworkSource, is_beside};
 use super::vendor::{Mapping, MappingError, VendorSource};
-use super::{CATALOGUE, Method, Row, Setting, SettingsSource, Why};
+use super::{CATALOGUE, Method, Row, Setting, SettingsSource, Verdict, Why};
 use crate::printer::PrinterStatus;
 
 /// Which sources there are.
@@ -16,6 +16,8 @@ use crate::printer::PrinterStatus;
 pub struct SourcesOptions {
     /// The root folder of the device's Linux, if its files are read.
     pub linux: Option<PathBuf>,
+    /// Folders where this program keeps documents.
+    pub documents: Vec<PathBuf>,
     /// What is asked over the network, if anything.
     pub network: Option<NetworkOptions>,
     /// Where the vendor's settings are exported to, if they are read.
@@ -48,6 +50,8 @@ pub enum SourcesError {
 /// Reads every setting of the catalogue.
 pub struct Sources {
     sources: Vec<Box<dyn SettingsSource>>,
+    /// Host of the device, when it may be another machine than this one.
+    device: Option<String>,
 }
 
 impl Sources {
@@ -57,8 +61,9 @@ impl Sources {
     /// When a mapping cannot be read or something is declared that the device itself must tell.
     pub fn open(options: SourcesOptions) -> Result<Self, SourcesError> {
         let mut sources: Vec<Box<dyn SettingsSource>> = Vec::new();
+        let device = options.network.as_ref().and_then(|it| it.device.clone());
         if let Some(root) = options.linux {
-            sources.push(Box::new(LinuxSource::new(root)));
+            sources.push(Box::new(LinuxSource::new(root, options.documents)));
         }
         if let Some(network) = options.network {
             sources.push(Box::new(NetworkSource::new(network)));
@@ -71,7 +76,25 @@ impl Sources {
             sources.push(Box::new(VendorSource::new(vendor.export, mapping)));
         }
         sources.push(Box::new(DeclaredSource::new(options.declared)?));
-        Ok(Self { sources })
+        Ok(Self { sources, device })
+    }
+}
+
+/// Takes a reading of a device beside this machine in: that the one is good says nothing of the
+/// other, of which it is not known.
+fn merge_beside(settings: &mut BTreeMap<&'static str, Setting>, setting: Setting) {
+    let of_device = matches!(
+        setting.method,
+        Method::Ipp | Method::Snmp | Method::Tls | Method::Port
+    );
+    let is_good = |it: &Setting| it.method == Method::Linux && it.verdict == Verdict::Secure;
+    if of_device
+        && matches!(setting.verdict, Verdict::Unknown(_))
+        && settings.get(setting.id).is_some_and(is_good)
+    {
+        let _this_machine = settings.insert(setting.id, setting);
+    } else {
+        super::merge(settings, setting);
     }
 }
 
@@ -83,8 +106,12 @@ impl SettingsSource for Sources {
 
     fn read_some(&mut self, ids: &[&str], each: &mut dyn FnMut(Setting)) {
         let mut settings = BTreeMap::new();
+        let merge = match self.device.as_deref().is_some_and(is_beside) {
+            true => merge_beside,
+            false => super::merge,
+        };
         for source in &mut self.sources {
-            source.read_some(ids, &mut |setting| super::merge(&mut settings, setting));
+            source.read_some(ids, &mut |setting| merge(&mut settings, setting));
         }
         for row in CATALOGUE.iter().filter(|row| ids.contains(&row.id)) {
             each(settings.remove(row.id).unwrap_or_else(|| {
@@ -114,8 +141,6 @@ fn how_to_know(row: &Row) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Verdict;
-
     struct Fixed(&'static str, &'static str, Method);
 
     impl SettingsSource for Fixed {
@@ -132,6 +157,7 @@ mod tests {
                 Box::new(Fixed("net.telnet", "true", Method::Linux)),
                 Box::new(Fixed("net.telnet", "false", Method::Port)),
             ],
+            device: None,
         };
         let mut settings = Vec::new();
         sources.read(&mut |it| settings.push(it));
@@ -146,6 +172,40 @@ mod tests {
                 panic!("{} is known", setting.id);
             };
             assert!(unknown.detail.contains("tell") || unknown.detail.contains("declare"));
+        }
+    }
+
+    /// Tells that only a few ports were tried.
+    struct Tried;
+
+    impl SettingsSource for Tried {
+        fn read(&mut self, each: &mut dyn FnMut(Setting)) {
+            let row = Row::find("net.listening_ports").unwrap();
+            let detail = "some were tried";
+            each(Setting::partial(
+                row,
+                "tcp/443",
+                detail,
+                Method::Port,
+                ("here", 0),
+            ));
+        }
+    }
+
+    #[test]
+    fn this_machine_does_not_vouch_for_a_device_beside_it() {
+        for (device, is_known) in [("192.0.2.77", false), ("127.0.0.1", true)] {
+            let linux = Fixed("net.listening_ports", "tcp/631", Method::Linux);
+            let mut sources = Sources {
+                sources: vec![Box::new(linux), Box::new(Tried)],
+                device: Some(device.to_owned()),
+            };
+            let mut verdict = None;
+            sources.read_some(&["net.listening_ports"], &mut |it| {
+                verdict = Some(it.verdict);
+            });
+            let secure = verdict == Some(Verdict::Secure);
+            assert_eq!(secure, is_known, "{device}: {verdict:?}");
         }
     }
 }

@@ -126,6 +126,27 @@ fn the_worse_of_two_readings_counts_and_tells_of_the_other() {
         let merged = open.clone().worse(ports(fewer, Method::Port));
         assert_eq!(merged, open, "{fewer}");
     }
+    let part = |value| {
+        let row = row("net.listening_ports");
+        Setting::partial(row, value, "some were tried", Method::Port, ("there", 0))
+    };
+    let merged = open.clone().worse(part("tcp/22"));
+    assert_eq!(merged, open, "a part that is within contradicts nobody");
+    let whole = ports("tcp/443", Method::Linux);
+    assert_eq!(whole.clone().worse(part("tcp/443")), whole);
+    assert_eq!(
+        whole.worse(part("tcp/9100")).verdict,
+        Verdict::NotSecure,
+        "an open port is certain"
+    );
+    let none = Setting::unknown(
+        row("net.listening_ports"),
+        Why::NoRight,
+        "no",
+        Method::Linux,
+        "x",
+    );
+    assert_eq!(none.worse(part("tcp/443")), part("tcp/443"));
     let unknown = Setting::unknown(row("net.telnet"), Why::NoRight, "no", Method::Port, "there");
     assert_eq!(unknown.worse(good.clone()), good);
 }

@@ -9,7 +9,7 @@ use scantrip_cloud_client::wire::{
 
 use super::*;
 use crate::core::metrics;
-use crate::core::standing::{HISTORY_MAX, Happened, Posture};
+use crate::core::standing::{HISTORY_MAX, Happened, Posture, Standing};
 
 const POLICY: &str = "name = \"House\"\nsecure = [\"net.ftp\"]";
 
@@ -58,11 +58,15 @@ impl Scene {
     }
 
     fn ftp(&mut self, verdict: Verdict) {
+        self.ftp_of(Severity::High, verdict);
+    }
+
+    fn ftp_of(&mut self, severity: Severity, verdict: Verdict) {
         let value = if verdict == Verdict::Unknown { "" } else { "x" };
         let setting = ReportSetting {
             id: "net.ftp".to_owned(),
             value: value.to_owned(),
-            severity: Severity::High,
+            severity,
             verdict,
             reason: None,
         };
@@ -108,7 +112,10 @@ fn a_change_of_state_is_told_once() {
         Verdict::Secure,
         Verdict::NotSecure,
         Verdict::NotSecure,
+        Verdict::NotSecure,
         Verdict::Unknown,
+        Verdict::Unknown,
+        Verdict::Secure,
         Verdict::Secure,
     ] {
         scene.ftp(verdict);
@@ -120,6 +127,46 @@ fn a_change_of_state_is_told_once() {
         (Unknown, Secure),
     ];
     assert_eq!(changes(&scene.history()), expected);
+}
+
+#[test]
+fn a_state_that_flaps_is_told_when_two_reports_agree() {
+    use Posture::{NotSecure, Secure, Unknown};
+    let mut scene = Scene::new();
+    for _ in 0..5 {
+        scene.ftp(Verdict::Secure);
+        scene.ftp(Verdict::NotSecure);
+        assert_eq!(scene.posture(), Secure);
+    }
+    scene.ftp(Verdict::Secure);
+    assert_eq!(changes(&scene.history()), [(Unknown, Secure)]);
+    // A report without settings says that they are as they were.
+    scene.ftp(Verdict::NotSecure);
+    scene.report(|_| {});
+    scene.report(|_| {});
+    let told = [(Unknown, Secure), (Secure, NotSecure)];
+    assert_eq!(changes(&scene.history()), told);
+}
+
+#[test]
+fn a_critical_change_of_state_is_told_at_once_both_ways() {
+    use Posture::{NotSecure, Secure, Unknown};
+    let mut scene = Scene::new();
+    for verdict in [Verdict::Secure, Verdict::NotSecure, Verdict::Secure] {
+        scene.ftp_of(Severity::Critical, verdict);
+    }
+    let told = [(Unknown, Secure), (Secure, NotSecure), (NotSecure, Secure)];
+    assert_eq!(changes(&scene.history()), told);
+}
+
+#[test]
+fn a_standing_written_before_states_waited_can_be_read() {
+    let old = serde_json::json!({
+        "posture": "secure", "posture_since_ms": 1, "wrong": [], "silent_since_ms": null,
+        "seen_ms": 2, "history_next": 3, "event": [4, 5],
+    });
+    let read: Standing = serde_json::from_value(old).unwrap();
+    assert_eq!((read.posture, read.pending), (Posture::Secure, None));
 }
 
 #[test]

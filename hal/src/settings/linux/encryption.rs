@@ -1,8 +1,11 @@
 //! `storage.encryption`: whether every mounted storage lies on LUKS.
 //!
 //! Left out: `/boot` and its like (the boot loader must read them), read-only images (they hold
-//! nobody's documents), memory and network file systems. Encryption by the file system itself
-//! (fscrypt) is not seen and counts as none.
+//! nobody's documents), memory and network file systems. The file system itself can encrypt folders
+//! (fscrypt): where the agent keeps documents or a folder right below a mount is encrypted so, some of
+//! the storage is. It never counts as all: names of files beside it and free space stay in clear.
+
+use std::path::Path;
 
 use super::block::{self, MOUNTS, Mount};
 use super::{Reading, Root, Unread, Why};
@@ -16,6 +19,7 @@ const HIDDEN_ROOT: &[&str] = &["9p", "aufs", "overlay", "virtiofs"];
 
 pub(super) fn read(root: &Root) -> Result<Reading, Unread> {
     let (mut encrypted, mut plain, mut hidden) = (0_u32, None, false);
+    let mut plain_places = Vec::new();
     for mount in block::mounts(root)? {
         let kind = mount.kind.as_str();
         if BOOT.contains(&mount.place.as_str()) || IMAGES.contains(&kind) {
@@ -27,13 +31,24 @@ pub(super) fn read(root: &Root) -> Result<Reading, Unread> {
             match mount.folder(root)? {
                 None => hidden = true,
                 Some(folder) if block::is_over(root, &folder, &["CRYPT-LUKS"])? => encrypted += 1,
-                Some(folder) => plain = Some(folder),
+                Some(folder) => {
+                    plain = Some(folder);
+                    plain_places.push(mount.place);
+                }
             }
         }
     }
     if let Some(folder) = plain {
-        let value = if encrypted > 0 { "partial" } else { "none" };
-        return Ok(Reading::value(value, format!("{MOUNTS}; plain: {folder}")));
+        // Names of folders may be those of people: not told.
+        let (value, by) = if encrypted > 0 {
+            ("partial", "")
+        } else if is_in_folders(root, &plain_places) {
+            ("partial", "fscrypt in a folder; ")
+        } else {
+            ("none", "")
+        };
+        let evidence = format!("{MOUNTS}; {by}plain: {folder}");
+        return Ok(Reading::value(value, evidence));
     }
     if hidden || encrypted == 0 {
         let detail = "the mount table does not tell on which storage the files lie";
@@ -43,6 +58,18 @@ pub(super) fn read(root: &Root) -> Result<Reading, Unread> {
         "all",
         format!("{MOUNTS}; /sys/block/*/dm/uuid"),
     ))
+}
+
+/// Whether a file system encrypts a folder of documents, or one right below its top.
+fn is_in_folders(root: &Root, mounts: &[String]) -> bool {
+    // What cannot be asked is not known to be encrypted.
+    let is_encrypted = |folder: &Path| root.kernel.is_encrypted(folder).unwrap_or(false);
+    let below = |place: &String| {
+        let names = root.names(place).unwrap_or_default();
+        let mut folders = names.iter().map(|name| root.at(place).join(name));
+        folders.any(|folder| is_encrypted(&folder))
+    };
+    root.documents.iter().any(|folder| is_encrypted(folder)) || mounts.iter().any(below)
 }
 
 fn has_device(mount: &Mount) -> bool {

@@ -1,7 +1,9 @@
 //! What only the running kernel can tell: system calls, behind a trait so that tests answer them.
 
 use std::io;
+use std::path::Path;
 
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
@@ -14,6 +16,8 @@ pub(super) trait Kernel: Send {
     fn nft_chains(&self) -> io::Result<Vec<u8>>;
     /// How the clock is kept.
     fn clock(&self) -> io::Result<ClockState>;
+    /// Whether the file system encrypts what is in this folder (fscrypt).
+    fn is_encrypted(&self, folder: &Path) -> io::Result<bool>;
 }
 
 /// How the kernel keeps the clock: adjtimex(2).
@@ -68,6 +72,11 @@ impl Kernel for LiveKernel {
 
     fn clock(&self) -> io::Result<ClockState> {
         clock_state()
+    }
+
+    fn is_encrypted(&self, folder: &Path) -> io::Result<bool> {
+        let told = statx(CWD, folder, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE)?;
+        Ok((told.stx_attributes & told.stx_attributes_mask).contains(StatxAttributes::ENCRYPTED))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use super::kernel::ClockState;
 use super::*;
@@ -27,6 +28,8 @@ struct Told {
     /// The chains may not be asked for.
     refused: bool,
     clock: ClockState,
+    /// The name of the folder that the file system encrypts.
+    fscrypt: &'static str,
 }
 
 impl Kernel for Told {
@@ -39,6 +42,10 @@ impl Kernel for Told {
 
     fn clock(&self) -> io::Result<ClockState> {
         Ok(self.clock)
+    }
+
+    fn is_encrypted(&self, folder: &Path) -> io::Result<bool> {
+        Ok(!self.fscrypt.is_empty() && folder.ends_with(self.fscrypt))
     }
 }
 
@@ -61,6 +68,7 @@ fn read_all(files: &[(&str, &[u8])], kernel: &Told) -> BTreeMap<&'static str, Se
     let folder = tree(files);
     let root = Root {
         path: folder.path().to_owned(),
+        documents: vec![PathBuf::from("/var/lib/documents")],
         kernel: Box::new(kernel.clone()),
     };
     let mut settings = BTreeMap::new();
@@ -1030,4 +1038,32 @@ fn a_listener_is_found_behind_thousands_of_other_sockets() {
     let settings = read_all(&files, &Told::default());
     assert_eq!(settings["net.telnet"].value, "true");
     assert_eq!(settings["net.listening_ports"].value, "tcp/23");
+}
+
+#[test]
+fn a_folder_that_its_file_system_encrypts_is_a_part_and_never_all() {
+    const PLAIN: Files = &[
+        (MOUNTS, "1 0 8:2 / / rw - ext4 /dev/sda2 rw\n"),
+        ("/sys/block/sda/sda2/dev", "8:2\n"),
+        ("/sys/block/sda/sda2/partition", "2\n"),
+        ("/jobs/", ""),
+    ];
+    for (fscrypt, told_as) in [
+        ("jobs", "partial bad"),
+        ("/var/lib/documents", "partial bad"),
+        ("elsewhere", "none bad"),
+    ] {
+        let kernel = Told {
+            fscrypt,
+            ..Told::default()
+        };
+        assert_eq!(told("storage.encryption", PLAIN, &kernel), told_as);
+    }
+}
+
+#[test]
+fn the_running_kernel_says_whether_a_folder_is_encrypted() {
+    let folder = tree(&[]);
+    assert!(LiveKernel.is_encrypted(folder.path()).is_ok());
+    assert!(LiveKernel.is_encrypted(&folder.path().join("no")).is_err());
 }

@@ -164,13 +164,16 @@ fn raw(facts: &Facts) -> Reading {
     is_open(facts, open.unwrap_or(9100))
 }
 
+/// Only some ports were tried: nothing is known of all others, nor of UDP.
 fn listening(facts: &Facts) -> Reading {
+    let tried: Vec<String> = facts.ports.keys().map(u16::to_string).collect();
     let open = facts
         .ports
         .iter()
         .filter(|(_, state)| **state == State::Open);
-    Reading::set(
+    Reading::partial(
         open.map(|(port, _)| format!("tcp/{port}")),
+        format!("only these TCP ports were tried: {}", tried.join(",")),
         "connections to well-known TCP ports",
     )
 }

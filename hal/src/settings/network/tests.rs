@@ -165,9 +165,43 @@ fn an_open_port_is_told_and_a_printing_port_gets_no_byte() {
     }
     assert_eq!(
         settings["net.listening_ports"].value,
-        "tcp/21,tcp/23,tcp/515,tcp/9100"
+        "tcp/21,tcp/23,tcp/515,tcp/9100,+?"
     );
     assert!(device.sent.lock().unwrap().is_empty());
+}
+
+const TRIED: &str = "21,22,23,80,139,443,445,515,631,8080,9100,9101,9102,50001";
+
+#[test]
+fn ports_that_were_not_tried_are_never_taken_for_closed() {
+    let silent: Service = |_| Vec::new();
+    let listening = |services: &[(u16, Service)]| {
+        read(&mut device(services))
+            .remove("net.listening_ports")
+            .unwrap()
+    };
+    for (services, value) in [
+        (&[][..], ""),
+        (&[(443, silent), (631, silent)], "tcp/443,tcp/631,+?"),
+    ] {
+        let setting = listening(services);
+        let Verdict::Unknown(unknown) = &setting.verdict else {
+            panic!("{setting:?}");
+        };
+        assert_eq!(setting.value, value);
+        assert_eq!(
+            unknown.detail.as_str(),
+            format!("only these TCP ports were tried: {TRIED}")
+        );
+    }
+    // What is open beyond is certain.
+    let setting = listening(&[(23, silent), (443, silent)]);
+    assert_eq!(setting.verdict, Verdict::NotSecure);
+    assert_eq!(setting.value, "tcp/23,tcp/443,+?");
+    let every = TRIED.split(',').map(|port| (port.parse().unwrap(), silent));
+    let every = listening(&Vec::from_iter(every));
+    assert_eq!(every.verdict, Verdict::NotSecure);
+    assert!(every.value.ends_with(",+?"), "{}", every.value);
 }
 
 #[test]
