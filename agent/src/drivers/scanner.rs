@@ -8,7 +8,7 @@ use scantrip_cloud_client::seal::{
 };
 use scantrip_cloud_client::wire::{EventKind, INTENT_OBJECT, Intent};
 use scantrip_hal::scanner::{
-    AdfState, NextPage, PageInfo, ScanSettings, Scanner, ScannerErrorKind,
+    AdfState, NextPage, PageInfo, ScanSettings, Scanner, ScannerErrorKind, StopFlag,
 };
 use zeroize::Zeroizing;
 
@@ -110,8 +110,8 @@ impl ScannerDriver {
                 }
                 Scanned::Begun(begun)
             }
-            Scan::NextPage { object } => {
-                let fed = self.next_page(object);
+            Scan::NextPage { object, stop } => {
+                let fed = self.next_page(object, &stop);
                 self.note(&fed);
                 Scanned::Fed(fed)
             }
@@ -142,7 +142,7 @@ impl ScannerDriver {
     fn note(&self, fed: &Fed) {
         match fed {
             Fed::Page(..) => {}
-            Fed::End | Fed::NotKept { .. } => self.context.set_scanner("idle", None),
+            Fed::End | Fed::Stopped | Fed::NotKept { .. } => self.context.set_scanner("idle", None),
             Fed::Fault { kind, .. } => {
                 let reason = state_reason(*kind);
                 self.context.set_scanner("stopped", Some(reason));
@@ -245,8 +245,8 @@ impl ScannerDriver {
         }
     }
 
-    fn next_page(&mut self, object: u32) -> Fed {
-        let fault = match self.feed(object) {
+    fn next_page(&mut self, object: u32, stop: &StopFlag) -> Fed {
+        let fault = match self.feed(object, stop) {
             Ok(Some((info, bytes))) => return Fed::Page(Page::new(object, &info), bytes),
             Ok(None) => return Fed::End,
             Err(fault) => fault,
@@ -254,6 +254,9 @@ impl ScannerDriver {
         let doubts_last = self.scanner.doubts_last_page();
         self.cancel();
         match fault {
+            FeedError::Scanner(ScannerErrorKind::SinkRefused, _) if stop.is_raised() => {
+                Fed::Stopped
+            }
             FeedError::Scanner(kind, message) => Fed::Fault {
                 kind,
                 message,
@@ -271,11 +274,11 @@ impl ScannerDriver {
     }
 
     /// Feeds, seals and saves one page; `None` when the stack is through.
-    fn feed(&mut self, object: u32) -> Result<Option<(PageInfo, u64)>, FeedError> {
+    fn feed(&mut self, object: u32, stop: &StopFlag) -> Result<Option<(PageInfo, u64)>, FeedError> {
         let sealer = self.sealer(object)?;
         let file = self.open.as_mut().ok_or(SpoolError::Abandoned(object))?;
         let mut writer = file.begin_page(object)?;
-        let mut sink = SealingSink::new(sealer, &mut writer, &mut self.sealed)?;
+        let mut sink = SealingSink::new(sealer, &mut writer, &mut self.sealed, stop.clone())?;
         let info = match self.scanner.next_page(&mut sink) {
             Ok(NextPage::Page(info)) => info,
             Ok(NextPage::End) => return Ok(None),

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use scantrip_cloud_client::wire::{DeviceTime, EventKind, Intent, Workflow};
 use scantrip_hal::clock::UnixTime;
-use scantrip_hal::scanner::{DocumentFormat, PageInfo, ScanSettings, ScannerErrorKind, Side};
+use scantrip_hal::scanner::{
+    DocumentFormat, PageInfo, ScanSettings, ScannerErrorKind, Side, StopFlag,
+};
 
 use super::manifest::ManifestPlan;
 use crate::api::{JobEvent, Refusal, Reply};
@@ -61,6 +63,8 @@ pub enum Scan {
     NextPage {
         /// The page's object number.
         object: u32,
+        /// Raised when the page is no longer wanted.
+        stop: StopFlag,
     },
     /// Stop the scanner.
     Halt,
@@ -170,6 +174,8 @@ pub enum Fed {
     Page(Page, u64),
     /// The stack is through.
     End,
+    /// The page was no longer wanted and does not count; the scanner has been stopped.
+    Stopped,
     /// The scanner stopped; the page in hand does not count.
     Fault {
         /// The class of the fault.

@@ -148,7 +148,7 @@ fn brief(action: &Action) -> String {
             Some(_) => "begin new".to_owned(),
             None => "begin more".to_owned(),
         },
-        Action::Scan(Scan::NextPage { object }) => format!("next {object}"),
+        Action::Scan(Scan::NextPage { object, .. }) => format!("next {object}"),
         Action::Scan(Scan::Halt) => "halt".to_owned(),
         Action::Scan(Scan::Void { object, .. }) => format!("void {object}"),
         Action::Scan(Scan::Seal(plan)) => {
@@ -228,6 +228,36 @@ fn draft(pages: u32, intent_lost: bool) -> Draft {
         pages: (1..=pages).map(a_page).collect(),
         damaged: 0,
         intent_lost,
+    }
+}
+
+#[test]
+fn a_stop_is_told_to_the_page_in_hand_and_the_saved_ones_stay() {
+    for edit in [Edit::Stop, Edit::Discard] {
+        let mut scene = Scene::new();
+        scene.scan(|_| {});
+        scene.looked();
+        scene.machine.handle_begun(Ok(0));
+        scene.fed(page(1));
+        let scans: Vec<Action> = std::iter::from_fn(|| scene.machine.poll_action()).collect();
+        let flags = scans.iter().filter_map(|action| match action {
+            Action::Scan(Scan::NextPage { stop, .. }) => Some(stop.clone()),
+            _ => None,
+        });
+        let flags: Vec<StopFlag> = flags.collect();
+        scene.edit(edit.clone());
+        let raised: Vec<bool> = flags.iter().map(StopFlag::is_raised).collect();
+        assert_eq!(raised, [false, true], "the page before it is not meant");
+        let _replied = scene.actions();
+        scene.fed(Fed::Stopped);
+        scene.expect(&["halt"]);
+        scene.halted(true);
+        match edit {
+            Edit::Stop => {
+                scene.expect(&["paused true: stopped; put page 2 and what follows back to go on"])
+            }
+            _ => scene.expect(&["close"]),
+        }
     }
 }
 

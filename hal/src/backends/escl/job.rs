@@ -8,7 +8,7 @@
 //!
 //! Call [`Job::start`], [`Job::load`] or [`Job::cancel`], then carry out what [`Job::step`] says
 //! and tell the outcome with [`Job::handle_answer`] or [`Job::handle_waited`], until it is
-//! [`Step::Done`].
+//! [`Step::Done`]. [`Job::handle_stop`] may come at any time.
 //!
 //! Three rules make a document complete or a person asked:
 //! - A page counts when its image is whole ([`super::image`]), never by the status code alone.
@@ -28,7 +28,7 @@ use std::time::Duration;
 use super::image::Facts;
 use super::quirks::Quirks;
 use super::settings::Ticket;
-use super::status::{JobInfo, JobState, Status, bare};
+use super::status::{JobInfo, JobState, Status, bare, bare_path};
 use crate::scanner::{InputSource, ScannerErrorKind};
 
 pub(crate) use fault::Fault;
@@ -257,6 +257,19 @@ impl Job {
         }
     }
 
+    /// A person wants no more: the page in hand is given up and the job ended. A whole one stays.
+    pub(crate) fn handle_stop(&mut self) {
+        let in_hand = match &self.state {
+            State::Loading => true,
+            State::Looking(after) => !matches!(after, After::Page(_)),
+            _ => false,
+        };
+        if in_hand {
+            self.cancel();
+            self.outcome = Err(Fault::new(ScannerErrorKind::SinkRefused, "it was stopped"));
+        }
+    }
+
     /// Whether the device has, or may have, the job.
     pub(crate) fn is_over(&self) -> bool {
         self.state == State::Over
@@ -348,9 +361,14 @@ impl Job {
             }
             _ => false,
         };
-        if !ended && waited < CANCEL {
+        // Not to answer has taken longer than that.
+        let spent = match answer {
+            Answer::Failed(_) => CANCEL,
+            _ => LATER,
+        };
+        let waited = waited + spent;
+        if !ended && waited <= CANCEL {
             self.wait = Some(LATER);
-            let waited = waited + LATER;
             self.state = State::Cancelling { waited };
         }
     }
@@ -358,11 +376,12 @@ impl Job {
     /// Our job among those of the device: by its path, else by its name at the end of it or as its
     /// UUID, for some devices change what stands before (HP Smart Tank 570).
     fn find<'a>(&self, status: &'a Status) -> Option<&'a JobInfo> {
-        let name = bare(&self.path);
+        let path = bare_path(&self.path);
+        let name = bare(path);
         let mut jobs = status.jobs.iter();
-        let by_path = jobs.clone().find(|job| job.path == self.path);
+        let by_path = jobs.clone().find(|job| bare_path(&job.path) == path);
         by_path.or_else(|| {
-            let is_named = |job: &&JobInfo| bare(&job.path) == name || job.uuid == name;
+            let is_named = |job: &&JobInfo| bare(bare_path(&job.path)) == name || job.uuid == name;
             jobs.find(is_named).filter(|_| !name.is_empty())
         })
     }
