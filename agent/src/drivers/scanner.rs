@@ -16,7 +16,9 @@ use super::Context;
 use super::page::{PageError, SealingSink};
 use crate::api::{Refusal, RefusalKind};
 use crate::engine::Scanned;
-use crate::engine::capture::{Fed, ManifestPlan, NewJob, Page, Recipient, Scan, refusal_message};
+use crate::engine::capture::{
+    Fed, ManifestPlan, NewJob, Page, Recipient, Scan, memo, refusal_message,
+};
 use crate::engine::failure::chain;
 use crate::job_id::JobId;
 use crate::journal::{JobEntry, JobState};
@@ -183,7 +185,7 @@ impl ScannerDriver {
         let started = started
             .and_then(|()| self.start(settings, 1))
             .and_then(|()| {
-                let entry = self.entry(job, &new);
+                let entry = self.entry(job, &new, settings);
                 self.context.journal.put(&entry).map_err(|error| {
                     self.cancel();
                     internal(&JobError::from(error))
@@ -228,7 +230,7 @@ impl ScannerDriver {
         })
     }
 
-    fn entry(&self, job: JobId, new: &NewJob) -> JobEntry {
+    fn entry(&self, job: JobId, new: &NewJob, settings: &ScanSettings) -> JobEntry {
         let now = self.context.time.wall().as_millis();
         JobEntry {
             job,
@@ -241,6 +243,7 @@ impl ScannerDriver {
             changed_at_ms: now,
             state: JobState::Scanning,
             sends_intent: false,
+            scan: Some(memo(settings)),
             receipt: None,
         }
     }
@@ -328,6 +331,7 @@ impl ScannerDriver {
             changed_at_ms: 0,
             state: JobState::Draft,
             sends_intent: false,
+            scan: None,
             receipt: None,
         });
         entry.pages = pages;
@@ -342,6 +346,7 @@ impl ScannerDriver {
             file.seal(&sealed)?;
         }
         entry.state = JobState::Queued;
+        entry.scan = None;
         if let Err(error) = context.journal.put(&entry) {
             // The job is safe; the journal catches up when it is sent.
             log::warn!(

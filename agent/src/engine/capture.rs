@@ -32,7 +32,7 @@ use job::{About, Job, no_key, offer};
 pub use action::{Action, Draft, Fed, NewJob, Page, Recipient, Scan, World};
 pub use gate::reason as unmet_reason;
 pub use manifest::ManifestPlan;
-pub use rules::{color_name, refusal as refusal_message};
+pub use rules::{color_name, memo, refusal as refusal_message};
 
 /// What the scanner's lane is at.
 #[derive(Debug)]
@@ -405,6 +405,7 @@ impl Machine {
             pages: Vec::new(),
             next_object: 1,
             settings: None,
+            before: None,
             fed: 0,
             half_sheet: None,
             finish_at_end: request.finish_at_end,

@@ -12,6 +12,7 @@ use super::manifest::ManifestPlan;
 use crate::api::{JobEvent, Refusal, Reply};
 use crate::engine::Token;
 use crate::job_id::JobId;
+use crate::journal::ScanMemo;
 use crate::spool::PageRecord;
 
 /// What the machine wants done.
@@ -205,6 +206,8 @@ pub struct Draft {
     pub workflow_version: u64,
     /// When it was opened.
     pub opened_at: UnixTime,
+    /// How it was scanned, when the journal knows.
+    pub scan: Option<ScanMemo>,
     /// The pages that are whole.
     pub pages: Vec<Page>,
     /// Pages that cannot be read any more.

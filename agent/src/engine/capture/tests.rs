@@ -225,6 +225,7 @@ fn draft(pages: u32, intent_lost: bool) -> Draft {
         workflow: "w-1".to_owned(),
         workflow_version: 2,
         opened_at: UnixTime::from_millis(5),
+        scan: None,
         pages: (1..=pages).map(a_page).collect(),
         damaged: 0,
         intent_lost,
@@ -526,6 +527,44 @@ fn a_job_goes_on_after_pages_in_another_resolution_than_was_asked_for() {
         scene.looked();
         let actions = scene.actions();
         assert!(actions[0].starts_with("begin"), "{actions:?}");
+    }
+}
+
+#[test]
+fn a_job_goes_on_as_an_earlier_run_has_scanned_it() {
+    let mut found = draft(2, false);
+    let remembered = ScanSettings {
+        source: InputSource::Platen,
+        duplex: false,
+        color_mode: ColorMode::Grayscale8,
+        resolution_dpi: 75,
+        media: MediaSize::A4,
+        format: DocumentFormat::Jpeg,
+    };
+    found.scan = Some(memo(&remembered));
+    // What the workflow no longer allows is left to it.
+    for (modes, taken) in [
+        (vec![], remembered.color_mode),
+        (vec!["color".to_owned()], ColorMode::Rgb24),
+    ] {
+        let mut scene = Scene::with(vec![found.clone()]);
+        scene.workflows[0].scan.color_modes = modes;
+        scene.actions();
+        scene.edit(Edit::AddMore);
+        scene.expect(&["look"]);
+        let mut can = capabilities();
+        let platen = can.platen.as_mut().unwrap();
+        platen.color_modes.push(ColorMode::Grayscale8).unwrap();
+        let world = Scene::world(&scene.workflows, scene.recipient.as_ref());
+        scene.machine.handle_looked(Ok(can), None, &world);
+        let Some(Action::Scan(Scan::Begin { settings, .. })) = scene.machine.poll_action() else {
+            panic!("nothing is begun");
+        };
+        let expected = ScanSettings {
+            color_mode: taken,
+            ..remembered
+        };
+        assert_eq!(settings, expected);
     }
 }
 
