@@ -521,6 +521,27 @@ fn an_answer_without_bytes_is_no_page_and_the_one_after_it_is_doubted() {
 }
 
 #[test]
+fn a_page_that_says_to_be_the_one_that_failed_needs_no_person() {
+    let mut desk = Desk::hp(3, &[Oddity::EmptyOnce(2), Oddity::NoJobs]);
+    let (pages, fault) = desk.scan(&feeder());
+    assert!(pages.len() == 2 && fault.is_some(), "without numbers");
+    let mut desk = Desk::hp(3, &[Oddity::EmptyOnce(2), Oddity::NoJobs, Oddity::Numbered]);
+    desk.expect(&feeder(), 3);
+}
+
+#[test]
+fn a_job_whose_address_has_a_query_is_scanned_and_ended() {
+    let mut desk = Desk::hp(2, &[Oddity::QueryJob]);
+    desk.expect(&feeder(), 2);
+    let requests = desk.sim.requests();
+    let deleted = requests.iter().filter(|it| it.starts_with("DELETE"));
+    assert!(
+        deleted.eq(["DELETE /eSCL/ScanJobs/7?session=abc"]),
+        "{requests:?}"
+    );
+}
+
+#[test]
 fn a_page_that_the_device_lost_is_never_passed_over() {
     for odd in [
         &[Oddity::LostPage(2)][..],

@@ -21,6 +21,7 @@
 
 mod fault;
 mod load;
+mod place;
 mod start;
 
 use std::time::Duration;
@@ -32,6 +33,7 @@ use super::status::{JobInfo, JobState, Status, bare, bare_path};
 use crate::scanner::{InputSource, ScannerErrorKind};
 
 pub(crate) use fault::Fault;
+use place::Places;
 
 /// The wait when a device says "later" and not when.
 const LATER: Duration = Duration::from_secs(1);
@@ -169,6 +171,9 @@ pub(crate) struct Job {
     /// Whether a sheet may be missing before the last whole page: it came after a load that failed,
     /// and the counters do not show that it is the same sheet.
     gap: bool,
+    /// Whether that is proven.
+    skipped: bool,
+    places: Places,
     /// How long the page was waited for that is not ready.
     not_ready: Duration,
     /// How often it was not.
@@ -200,6 +205,8 @@ impl Job {
             counted: Counted::default(),
             broken: None,
             gap: false,
+            skipped: false,
+            places: Places::default(),
             not_ready: Duration::ZERO,
             laters: 0,
             doubtful: false,
@@ -255,6 +262,11 @@ impl Job {
                 waited: Duration::ZERO,
             };
         }
+    }
+
+    /// What the answer to [`Ask::Next`] that follows says to be (`Content-Location`).
+    pub(crate) fn handle_place(&mut self, place: Option<String>) {
+        self.places.hear(place);
     }
 
     /// A person wants no more: the page in hand is given up and the job ended. A whole one stays.

@@ -51,7 +51,11 @@ impl EsclScanner {
         let mut stop = sink.stop();
         let reached = loop {
             match job.step() {
-                Step::Ask(ask) => job.handle_answer(device.session.carry_out(&ask, sink)),
+                Step::Ask(ask) => {
+                    let answer = device.session.carry_out(&ask, sink);
+                    job.handle_place(device.session.place.take());
+                    job.handle_answer(answer);
+                }
                 Step::Wait(time) => {
                     device.wait(time, stop.as_ref());
                     job.handle_waited();

@@ -22,6 +22,9 @@ const PIECE_BYTES: usize = 32 * 1024;
 /// What a page is asked for at, below its job.
 const NEXT_DOCUMENT: &str = "/NextDocument";
 
+/// Characters that are kept of where a page says to be.
+const PLACE_MAX: usize = 500;
+
 /// For anything but a page.
 const SHORT: Patience = Patience {
     connect: Duration::from_secs(5),
@@ -43,6 +46,8 @@ pub(crate) struct Session {
     pub(crate) quirks: Quirks,
     /// The `Server` header of the last answer.
     pub(crate) server: String,
+    /// What the page that was asked for last says to be (`Content-Location`).
+    pub(crate) place: Option<String>,
     /// The connection, while it is at rest.
     kept: Option<Box<dyn Exchange>>,
 }
@@ -55,6 +60,7 @@ impl Session {
             pin,
             quirks: Quirks::default(),
             server: String::new(),
+            place: None,
             kept: None,
         }
     }
@@ -149,6 +155,9 @@ impl Session {
                 if exchange.code() != 200 {
                     return Ok(self.code(exchange));
                 }
+                self.place = exchange
+                    .field("Content-Location")
+                    .map(|it| path_of(it).chars().take(PLACE_MAX).collect());
                 Ok(match page(&mut *exchange, sink) {
                     Answer::Page(facts, _) => {
                         self.kept = Some(exchange);
