@@ -61,9 +61,25 @@ pub struct JobEntry {
     /// Whether the sealed intent belongs to the job: a draft that was finished after a power cut.
     #[serde(default)]
     pub sends_intent: bool,
+    /// How it is scanned, until it is sealed: the rest of a stack is scanned in the same way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<ScanMemo>,
     /// The cloud's receipt, once it is verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<SignedReceipt>,
+}
+
+/// How an unfinished job is scanned, in the words of a workflow (`adf`, `gray`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScanMemo {
+    /// Glass or feeder.
+    pub source: String,
+    /// Both sides of each sheet.
+    pub duplex: bool,
+    /// Colour, gray or black and white.
+    pub color_mode: String,
+    /// Pixels per inch.
+    pub resolution_dpi: u16,
 }
 
 /// How far a job is.

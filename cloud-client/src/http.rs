@@ -30,6 +30,7 @@ pub use https::{
     Clocks, ConnectError, HttpClient, HttpsConnection, HttpsLink, HttpsStream, Purpose, Timeouts,
 };
 pub use link::{Limit, Link, Plain, PlainConnection, PlainLink, Stream};
+pub use socket::Stop;
 pub use url::{BaseUrl, UrlError};
 
 /// Largest head of an answer, and the size of each buffer.

@@ -1,5 +1,8 @@
 //! A scanner with a flatbed, a feeder, or both. Names follow eSCL and PWG 5108.
 
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use heapless::{String, Vec};
 
 /// Where the paper lies (eSCL `InputSource`).
@@ -255,6 +258,23 @@ pub struct ScannerError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SinkRefused;
 
+/// Raised from another thread when a person wants no more of the page in hand.
+#[derive(Clone, Debug, Default)]
+pub struct StopFlag(Arc<AtomicBool>);
+
+impl StopFlag {
+    /// From now on the page is not wanted.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the page is no longer wanted.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
 /// Takes a page's bytes as they leave the scanner.
 pub trait PageSink {
     /// Takes the next bytes of the page.
@@ -262,6 +282,11 @@ pub trait PageSink {
     /// # Errors
     /// [`SinkRefused`] when the page must stop here.
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkRefused>;
+    /// What tells that the page is no longer wanted. A scanner that waits for a device looks at it
+    /// now and then, and ends the job there with [`ScannerErrorKind::SinkRefused`].
+    fn stop(&self) -> Option<StopFlag> {
+        None
+    }
 }
 
 /// A scanner. One job at a time: `start`, then `next_page` until [`NextPage::End`] or an error.

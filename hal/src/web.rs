@@ -12,6 +12,7 @@ pub use embedded_svc::http::Method;
 use embedded_svc::http::client::Connection;
 
 use crate::clock::Clock;
+use crate::scanner::StopFlag;
 
 /// The SHA-256 of the only certificate that is accepted; empty until the first one was seen.
 pub type Pin = Arc<OnceLock<[u8; 32]>>;
@@ -68,8 +69,9 @@ pub trait Connector: Send + Sync {
 
 /// One connection, one exchange at a time; it may open itself anew between two.
 pub trait Exchange: Send {
-    /// How long what follows may take.
-    fn set_patience(&mut self, patience: Patience);
+    /// How long what follows may take, and what ends it early: it then fails, and the connection
+    /// is of no more use.
+    fn set_patience(&mut self, patience: Patience, stop: Option<StopFlag>);
     /// Sends a request with its whole body and waits for the head of the answer.
     ///
     /// # Errors
@@ -94,11 +96,11 @@ pub trait Exchange: Send {
 
 /// Any embedded-svc connection as an [`Exchange`], and how its patience is set.
 #[derive(Debug)]
-pub struct Over<C>(pub C, pub fn(&mut C, Patience));
+pub struct Over<C>(pub C, pub fn(&mut C, Patience, Option<StopFlag>));
 
 impl<C: Connection + Send> Exchange for Over<C> {
-    fn set_patience(&mut self, patience: Patience) {
-        (self.1)(&mut self.0, patience);
+    fn set_patience(&mut self, patience: Patience, stop: Option<StopFlag>) {
+        (self.1)(&mut self.0, patience, stop);
     }
 
     fn ask(

@@ -10,7 +10,7 @@ use scantrip_hal::backends::{self, Mfp};
 use scantrip_hal::conformance;
 use scantrip_hal::scanner::{
     ColorMode, DocumentFormat, InputSource, MediaSize, NextPage, PageInfo, PageSink, ScanSettings,
-    Scanner, ScannerError, ScannerErrorKind, Side, SinkRefused,
+    Scanner, ScannerError, ScannerErrorKind, Side, SinkRefused, StopFlag,
 };
 use scantrip_hal::sim::{Fault, SimConfig, SimMfp};
 use scantrip_tests::escl::EsclSim;
@@ -122,6 +122,9 @@ struct Sink {
     bytes: Vec<u8>,
     count: u64,
     counts_only: bool,
+    /// Raised with the first bytes of a page.
+    stops: Option<StopFlag>,
+    stop: StopFlag,
 }
 
 impl PageSink for Sink {
@@ -130,13 +133,29 @@ impl PageSink for Sink {
         if !self.counts_only {
             self.bytes.extend_from_slice(bytes);
         }
+        if let Some(stop) = &self.stops {
+            stop.raise();
+        }
         Ok(())
+    }
+
+    fn stop(&self) -> Option<StopFlag> {
+        Some(self.stop.clone())
     }
 }
 
 fn open(url: &str, options: &[(&str, &str)]) -> Result<Mfp, backends::OpenBackendError> {
+    open_with(url, options, |_: Duration| {})
+}
+
+/// The same; `sleep` is called for each wait.
+fn open_with(
+    url: &str,
+    options: &[(&str, &str)],
+    sleep: impl Fn(Duration) + Send + Sync + 'static,
+) -> Result<Mfp, backends::OpenBackendError> {
     let mut ports = scantrip::drivers::web::ports(Arc::new(SystemClock::new()), None);
-    ports.sleep = Arc::new(|_: Duration| {});
+    ports.sleep = Arc::new(sleep);
     let mut all = BTreeMap::from([("url".to_owned(), url.to_owned())]);
     all.extend(
         options
@@ -282,6 +301,55 @@ fn cancelling_ends_the_job_on_the_device() {
     );
     let (pages, fault) = desk.scan(&feeder());
     assert_eq!((pages.len(), fault), (4, None), "the rest of the stack");
+}
+
+#[test]
+fn a_stop_in_the_middle_of_a_page_drops_it_and_ends_the_job() {
+    let mut desk = Desk::hp(3, &[Oddity::Chunked]);
+    let big = ScanSettings {
+        resolution_dpi: 300,
+        media: MediaSize::A4,
+        ..feeder()
+    };
+    desk.scanner.start(&big).expect("a job");
+    desk.scanner
+        .next_page(&mut Sink::default())
+        .expect("a page");
+    let stop = StopFlag::default();
+    let mut sink = Sink {
+        stops: Some(stop.clone()),
+        stop,
+        ..Sink::default()
+    };
+    let error = desk.scanner.next_page(&mut sink).expect_err("no page");
+    assert_eq!(error.kind, ScannerErrorKind::SinkRefused);
+    let requests = desk.sim.requests();
+    let deleted = requests.iter().position(|it| it.starts_with("DELETE"));
+    let asked = requests.iter().rposition(|it| it.ends_with("NextDocument"));
+    assert!(deleted > asked, "{requests:?}");
+    desk.mfp.load(2);
+    let (pages, fault) = desk.scan(&feeder());
+    assert!(!pages.is_empty() && fault.is_none(), "{fault:?}");
+}
+
+#[test]
+fn a_stop_while_the_page_is_not_ready_ends_the_wait() {
+    let mut desk = Desk::hp(3, &[Oddity::NotReady(60)]);
+    let stop = StopFlag::default();
+    let raised = stop.clone();
+    let opened = open_with(&desk.sim.url(), &[], move |_| raised.raise());
+    desk.scanner = opened.expect("the backend").scanner;
+    desk.scanner.start(&feeder()).expect("a job");
+    let mut sink = Sink {
+        stop,
+        ..Sink::default()
+    };
+    let error = desk.scanner.next_page(&mut sink).expect_err("no page");
+    assert_eq!(error.kind, ScannerErrorKind::SinkRefused);
+    let requests = desk.sim.requests();
+    let asked = requests.iter().filter(|it| it.ends_with("NextDocument"));
+    assert_eq!(asked.count(), 1, "{requests:?}");
+    assert!(requests.iter().any(|it| it.starts_with("DELETE")));
 }
 
 #[test]
@@ -450,6 +518,27 @@ fn an_answer_without_bytes_is_no_page_and_the_one_after_it_is_doubted() {
     pages.extend(rest);
     assert_eq!(pages.len(), 3);
     desk.expect_in_order(&pages);
+}
+
+#[test]
+fn a_page_that_says_to_be_the_one_that_failed_needs_no_person() {
+    let mut desk = Desk::hp(3, &[Oddity::EmptyOnce(2), Oddity::NoJobs]);
+    let (pages, fault) = desk.scan(&feeder());
+    assert!(pages.len() == 2 && fault.is_some(), "without numbers");
+    let mut desk = Desk::hp(3, &[Oddity::EmptyOnce(2), Oddity::NoJobs, Oddity::Numbered]);
+    desk.expect(&feeder(), 3);
+}
+
+#[test]
+fn a_job_whose_address_has_a_query_is_scanned_and_ended() {
+    let mut desk = Desk::hp(2, &[Oddity::QueryJob]);
+    desk.expect(&feeder(), 2);
+    let requests = desk.sim.requests();
+    let deleted = requests.iter().filter(|it| it.starts_with("DELETE"));
+    assert!(
+        deleted.eq(["DELETE /eSCL/ScanJobs/7?session=abc"]),
+        "{requests:?}"
+    );
 }
 
 #[test]

@@ -159,6 +159,7 @@ pub fn unknown_entry(job: JobId, now_ms: u64) -> JobEntry {
         state: JobState::Queued,
         // Harmless if it was not needed, and the job cannot be delivered without it if it was.
         sends_intent: true,
+        scan: None,
         receipt: None,
     }
 }

@@ -1,7 +1,7 @@
 //! A page on its way from the scanner into its file: sealed in small pieces, looked at as it passes.
 
 use scantrip_cloud_client::seal::{SealError, Sealer};
-use scantrip_hal::scanner::{DocumentFormat, PageSink, SinkRefused};
+use scantrip_hal::scanner::{DocumentFormat, PageSink, SinkRefused, StopFlag};
 
 use crate::spool::{PageWriter, SpoolError};
 
@@ -27,10 +27,12 @@ pub struct SealingSink<'a, 'b> {
     sealed: &'a mut Vec<u8>,
     look: Look,
     error: Option<PageError>,
+    stop: StopFlag,
 }
 
 impl<'a, 'b> SealingSink<'a, 'b> {
-    /// A sink that begins with the sealed object's header. `buffer` is reused from page to page.
+    /// A sink that begins with the sealed object's header. `buffer` is reused from page to page;
+    /// `stop` tells that the page is no longer wanted.
     ///
     /// # Errors
     /// When the header cannot be saved.
@@ -38,6 +40,7 @@ impl<'a, 'b> SealingSink<'a, 'b> {
         sealer: Sealer,
         writer: &'a mut PageWriter<'b>,
         buffer: &'a mut Vec<u8>,
+        stop: StopFlag,
     ) -> Result<Self, PageError> {
         writer.push(sealer.header())?;
         buffer.clear();
@@ -47,6 +50,7 @@ impl<'a, 'b> SealingSink<'a, 'b> {
             sealed: buffer,
             look: Look::default(),
             error: None,
+            stop,
         })
     }
 
@@ -91,6 +95,10 @@ impl PageSink for SealingSink<'_, '_> {
             self.error = Some(error);
             SinkRefused
         })
+    }
+
+    fn stop(&self) -> Option<StopFlag> {
+        Some(self.stop.clone())
     }
 }
 

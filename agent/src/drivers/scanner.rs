@@ -8,7 +8,7 @@ use scantrip_cloud_client::seal::{
 };
 use scantrip_cloud_client::wire::{EventKind, INTENT_OBJECT, Intent};
 use scantrip_hal::scanner::{
-    AdfState, NextPage, PageInfo, ScanSettings, Scanner, ScannerErrorKind,
+    AdfState, NextPage, PageInfo, ScanSettings, Scanner, ScannerErrorKind, StopFlag,
 };
 use zeroize::Zeroizing;
 
@@ -16,7 +16,9 @@ use super::Context;
 use super::page::{PageError, SealingSink};
 use crate::api::{Refusal, RefusalKind};
 use crate::engine::Scanned;
-use crate::engine::capture::{Fed, ManifestPlan, NewJob, Page, Recipient, Scan, refusal_message};
+use crate::engine::capture::{
+    Fed, ManifestPlan, NewJob, Page, Recipient, Scan, memo, refusal_message,
+};
 use crate::engine::failure::chain;
 use crate::job_id::JobId;
 use crate::journal::{JobEntry, JobState};
@@ -110,8 +112,8 @@ impl ScannerDriver {
                 }
                 Scanned::Begun(begun)
             }
-            Scan::NextPage { object } => {
-                let fed = self.next_page(object);
+            Scan::NextPage { object, stop } => {
+                let fed = self.next_page(object, &stop);
                 self.note(&fed);
                 Scanned::Fed(fed)
             }
@@ -142,7 +144,7 @@ impl ScannerDriver {
     fn note(&self, fed: &Fed) {
         match fed {
             Fed::Page(..) => {}
-            Fed::End | Fed::NotKept { .. } => self.context.set_scanner("idle", None),
+            Fed::End | Fed::Stopped | Fed::NotKept { .. } => self.context.set_scanner("idle", None),
             Fed::Fault { kind, .. } => {
                 let reason = state_reason(*kind);
                 self.context.set_scanner("stopped", Some(reason));
@@ -183,7 +185,7 @@ impl ScannerDriver {
         let started = started
             .and_then(|()| self.start(settings, 1))
             .and_then(|()| {
-                let entry = self.entry(job, &new);
+                let entry = self.entry(job, &new, settings);
                 self.context.journal.put(&entry).map_err(|error| {
                     self.cancel();
                     internal(&JobError::from(error))
@@ -228,7 +230,7 @@ impl ScannerDriver {
         })
     }
 
-    fn entry(&self, job: JobId, new: &NewJob) -> JobEntry {
+    fn entry(&self, job: JobId, new: &NewJob, settings: &ScanSettings) -> JobEntry {
         let now = self.context.time.wall().as_millis();
         JobEntry {
             job,
@@ -241,12 +243,13 @@ impl ScannerDriver {
             changed_at_ms: now,
             state: JobState::Scanning,
             sends_intent: false,
+            scan: Some(memo(settings)),
             receipt: None,
         }
     }
 
-    fn next_page(&mut self, object: u32) -> Fed {
-        let fault = match self.feed(object) {
+    fn next_page(&mut self, object: u32, stop: &StopFlag) -> Fed {
+        let fault = match self.feed(object, stop) {
             Ok(Some((info, bytes))) => return Fed::Page(Page::new(object, &info), bytes),
             Ok(None) => return Fed::End,
             Err(fault) => fault,
@@ -254,6 +257,9 @@ impl ScannerDriver {
         let doubts_last = self.scanner.doubts_last_page();
         self.cancel();
         match fault {
+            FeedError::Scanner(ScannerErrorKind::SinkRefused, _) if stop.is_raised() => {
+                Fed::Stopped
+            }
             FeedError::Scanner(kind, message) => Fed::Fault {
                 kind,
                 message,
@@ -271,11 +277,11 @@ impl ScannerDriver {
     }
 
     /// Feeds, seals and saves one page; `None` when the stack is through.
-    fn feed(&mut self, object: u32) -> Result<Option<(PageInfo, u64)>, FeedError> {
+    fn feed(&mut self, object: u32, stop: &StopFlag) -> Result<Option<(PageInfo, u64)>, FeedError> {
         let sealer = self.sealer(object)?;
         let file = self.open.as_mut().ok_or(SpoolError::Abandoned(object))?;
         let mut writer = file.begin_page(object)?;
-        let mut sink = SealingSink::new(sealer, &mut writer, &mut self.sealed)?;
+        let mut sink = SealingSink::new(sealer, &mut writer, &mut self.sealed, stop.clone())?;
         let info = match self.scanner.next_page(&mut sink) {
             Ok(NextPage::Page(info)) => info,
             Ok(NextPage::End) => return Ok(None),
@@ -325,6 +331,7 @@ impl ScannerDriver {
             changed_at_ms: 0,
             state: JobState::Draft,
             sends_intent: false,
+            scan: None,
             receipt: None,
         });
         entry.pages = pages;
@@ -339,6 +346,7 @@ impl ScannerDriver {
             file.seal(&sealed)?;
         }
         entry.state = JobState::Queued;
+        entry.scan = None;
         if let Err(error) = context.journal.put(&entry) {
             // The job is safe; the journal catches up when it is sent.
             log::warn!(

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use embedded_svc::storage::RawStorage as _;
-use scantrip_cloud_client::http::{BaseUrl, Clocks, ConnectError, HttpClient, Limit, Timeouts};
+use scantrip_cloud_client::http::{
+    BaseUrl, Clocks, ConnectError, HttpClient, Limit, Stop, Timeouts,
+};
 use scantrip_cloud_client::tls::{Roots, TlsSettings, TlsVersions};
 use scantrip_hal::clock::{Clock, Instant};
 use scantrip_hal::disk::Disk;
@@ -103,8 +105,9 @@ impl Connector for Devices {
             .client(pin)?
             .connect_device(&url, patience.connect, limit_of(patience))
             .map_err(|error| web_error(&error))?;
-        Ok(Box::new(Over(connection, |connection, patience| {
+        Ok(Box::new(Over(connection, |connection, patience, stop| {
             connection.set_limit(limit_of(patience));
+            connection.set_stop(stop.map(|stop| -> Stop { Arc::new(move || stop.is_raised()) }));
         })))
     }
 }

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use scantrip_cloud_client::posture::requirement;
 use scantrip_cloud_client::wire::{Intent, PAGES_MAX, ReportSetting, Workflow};
-use scantrip_hal::scanner::{ScanSettings, ScannerCapabilities};
+use scantrip_hal::scanner::{ScanSettings, ScannerCapabilities, StopFlag};
 
 use super::Token;
 use super::fields::invalid;
@@ -32,7 +32,7 @@ use job::{About, Job, no_key, offer};
 pub use action::{Action, Draft, Fed, NewJob, Page, Recipient, Scan, World};
 pub use gate::reason as unmet_reason;
 pub use manifest::ManifestPlan;
-pub use rules::{color_name, refusal as refusal_message};
+pub use rules::{color_name, memo, refusal as refusal_message};
 
 /// What the scanner's lane is at.
 #[derive(Debug)]
@@ -50,6 +50,8 @@ enum Lane {
     Feeding {
         job: JobId,
         stop: Option<Stop>,
+        /// Tells the scanner not to wait for the page in hand.
+        flag: StopFlag,
     },
     /// The scanner is being stopped; then the event is told.
     Halting {
@@ -203,19 +205,19 @@ impl Machine {
             open.next_object = object;
             open.fed = 0;
         }
-        self.lane = Lane::Feeding { job, stop: None };
-        self.scan(Scan::NextPage { object });
+        self.feed(job, object);
     }
 
     /// A page came, or did not.
     pub fn handle_fed(&mut self, fed: Fed, world: &World<'_>) {
-        let Lane::Feeding { job, stop } = std::mem::replace(&mut self.lane, Lane::Free) else {
+        let Lane::Feeding { job, stop, .. } = std::mem::replace(&mut self.lane, Lane::Free) else {
             log::warn!("capture: a page that nobody asked for");
             return;
         };
         match fed {
             Fed::Page(page, bytes) => self.page_saved(job, page, bytes, stop),
             Fed::End => self.stack_end(job, stop, world),
+            Fed::Stopped => self.halt(job, stop.unwrap_or(Stop::Asked)),
             Fed::Fault {
                 kind,
                 message,
@@ -403,6 +405,7 @@ impl Machine {
             pages: Vec::new(),
             next_object: 1,
             settings: None,
+            before: None,
             fed: 0,
             half_sheet: None,
             finish_at_end: request.finish_at_end,
@@ -472,17 +475,19 @@ impl Machine {
         edit: Edit,
         world: &World<'_>,
     ) -> Result<(), Refusal> {
-        if let Lane::Feeding { job, stop } = &mut self.lane
+        if let Lane::Feeding { job, stop, flag } = &mut self.lane
             && *job == id
         {
             match edit {
                 Edit::Stop => {
                     *stop = stop.or(Some(Stop::Asked));
+                    flag.raise();
                     self.reply(token, Ok(Reply::Done));
                     return Ok(());
                 }
                 Edit::Discard if !matches!(stop, Some(Stop::Discard(_))) => {
                     *stop = Some(Stop::Discard(token));
+                    flag.raise();
                     return Ok(());
                 }
                 _ => {}
@@ -579,18 +584,25 @@ impl Machine {
         // The limit comes before the sheet: no page is fed that could not be kept.
         let stop = stop.or_else(|| (count >= PAGES_MAX).then_some(Stop::Limit));
         match stop {
-            None => {
-                self.lane = Lane::Feeding {
-                    job: id,
-                    stop: None,
-                };
-                self.scan(Scan::NextPage { object });
-            }
-            Some(stop) => {
-                self.lane = Lane::Halting { job: id, stop };
-                self.scan(Scan::Halt);
-            }
+            None => self.feed(id, object),
+            Some(stop) => self.halt(id, stop),
         }
+    }
+
+    fn feed(&mut self, job: JobId, object: u32) {
+        let flag = StopFlag::default();
+        let stop = flag.clone();
+        self.lane = Lane::Feeding {
+            job,
+            stop: None,
+            flag,
+        };
+        self.scan(Scan::NextPage { object, stop });
+    }
+
+    fn halt(&mut self, job: JobId, stop: Stop) {
+        self.lane = Lane::Halting { job, stop };
+        self.scan(Scan::Halt);
     }
 
     fn stack_end(&mut self, id: JobId, stop: Option<Stop>, world: &World<'_>) {

@@ -30,6 +30,7 @@ fn entry(n: u32, state: JobState) -> JobEntry {
         changed_at_ms: u64::from(n),
         state,
         sends_intent: false,
+        scan: None,
         receipt: None,
     }
 }
@@ -255,4 +256,20 @@ fn wiping_leaves_nothing() {
     assert!(disk.bytes(LOG).is_empty());
     journal.put(&entry(2, JobState::Queued)).unwrap();
     assert_eq!(jobs(&open(&disk).0.list().unwrap()), [job(2)]);
+}
+
+#[test]
+fn an_entry_written_before_settings_were_remembered_still_reads() {
+    let mut entry = entry(1, JobState::Draft);
+    let old = serde_json::to_string(&entry).unwrap();
+    assert!(!old.contains("\"scan\""), "{old}");
+    assert_eq!(serde_json::from_str::<JobEntry>(&old).unwrap(), entry);
+    entry.scan = Some(ScanMemo {
+        source: "platen".to_owned(),
+        duplex: false,
+        color_mode: "gray".to_owned(),
+        resolution_dpi: 200,
+    });
+    let new = serde_json::to_string(&entry).unwrap();
+    assert_eq!(serde_json::from_str::<JobEntry>(&new).unwrap(), entry);
 }

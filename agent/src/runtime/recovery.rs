@@ -137,6 +137,7 @@ fn draft(entry: &JobEntry, pages: Vec<Page>, damaged: &[u32]) -> Draft {
         workflow: entry.workflow_id.clone(),
         workflow_version: entry.workflow_version,
         opened_at: UnixTime::from_millis(entry.opened_at_ms),
+        scan: entry.scan.clone(),
         pages,
         damaged: u32::try_from(damaged).unwrap_or(u32::MAX),
         intent_lost,

@@ -82,6 +82,11 @@ impl<L: Link> HttpConnection<L> {
         self.exchange.stream()
     }
 
+    /// The open stream, to change how it waits.
+    pub(super) const fn stream_mut(&mut self) -> Option<&mut L::Stream> {
+        self.exchange.stream_mut()
+    }
+
     /// Closes the stream; the next request opens another.
     pub fn close(&mut self) {
         self.exchange.close();

@@ -1,11 +1,12 @@
 //! Connections to a machine of this network, such as a scanner: plain HTTP, or TLS with a
 //! certificate that nobody vouches for.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use super::https::HttpsStream;
-use super::socket::Socket;
+use super::socket::{Socket, Stop};
 use super::{BaseUrl, ConnectError, HttpClient, HttpConnection, Limit, Link, Stream};
 
 /// HTTP/1.1 to a machine of this network.
@@ -28,6 +29,7 @@ impl HttpClient {
             url: url.clone(),
             connect,
             limit,
+            stop: None,
         };
         let stream = link.connect()?;
         Ok(HttpConnection::opened_for_one(link, stream))
@@ -39,15 +41,29 @@ impl DeviceConnection {
     pub const fn set_limit(&mut self, limit: Limit) {
         self.link_mut().limit = limit;
     }
+
+    /// What ends a wait for the other side early, from now on; that exchange then fails.
+    pub fn set_stop(&mut self, stop: Option<Stop>) {
+        if let Some(stream) = self.stream_mut() {
+            stream.socket().set_stop(stop.clone());
+        }
+        self.link_mut().stop = stop;
+    }
 }
 
 /// Opens streams to one machine.
-#[derive(Debug)]
 pub struct DeviceLink {
     client: HttpClient,
     url: BaseUrl,
     connect: Duration,
     limit: Limit,
+    stop: Option<Stop>,
+}
+
+impl fmt::Debug for DeviceLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DeviceLink").field(&self.url).finish()
+    }
 }
 
 impl DeviceLink {
@@ -66,8 +82,11 @@ impl Link for DeviceLink {
     type Stream = DeviceStream;
 
     fn open(&mut self) -> io::Result<DeviceStream> {
-        self.connect()
-            .map_err(|error| io::Error::new(error.kind(), error))
+        let mut stream = self
+            .connect()
+            .map_err(|error| io::Error::new(error.kind(), error))?;
+        stream.socket().set_stop(self.stop.clone());
+        Ok(stream)
     }
 
     fn origin(&self) -> &str {
@@ -87,6 +106,15 @@ pub struct DeviceStream(Way);
 enum Way {
     Plain(Socket),
     Tls(Box<HttpsStream>),
+}
+
+impl DeviceStream {
+    fn socket(&mut self) -> &mut Socket {
+        match &mut self.0 {
+            Way::Plain(socket) => socket,
+            Way::Tls(stream) => stream.socket(),
+        }
+    }
 }
 
 impl io::Read for DeviceStream {
@@ -127,5 +155,65 @@ impl Stream for DeviceStream {
             Way::Plain(socket) => socket.is_open(),
             Way::Tls(stream) => stream.is_open(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use embedded_svc::http::client::{Connection as _, Method};
+
+    use super::*;
+    use crate::http::{Clocks, Timeouts};
+    use crate::testing::tls::{NOW_MS, listen, read_request, settings};
+    use crate::tls::Roots;
+
+    /// Asks a machine that never answers. The clock goes on by 100 ms whenever it is read; `stop` is
+    /// asked with how often it was asked before.
+    fn ask(stall: Duration, stop: fn(u64) -> bool) -> io::Error {
+        let (address, server) = listen(1, |mut stream| {
+            let _request = read_request(&mut stream).expect("a request");
+            // Until the other side gives up.
+            let _closed = stream.read(&mut [0]);
+        });
+        let (now, asked) = (AtomicU64::new(0), AtomicU64::new(0));
+        let clocks = Clocks {
+            boot: Arc::new(move || Duration::from_millis(now.fetch_add(100, Ordering::SeqCst))),
+            unix_ms: Arc::new(|| NOW_MS),
+        };
+        let settings = settings(Roots::FirstSeen(Arc::default()), None);
+        let client = HttpClient::new(settings, None, Timeouts::default(), clocks);
+        let url = BaseUrl::of_device(&format!("http://{address}")).expect("a URL");
+        let hour = Duration::from_secs(3600);
+        let limit = Limit { total: hour, stall };
+        let mut connection = client
+            .expect("a client")
+            .connect_device(&url, hour, limit)
+            .expect("a connection");
+        connection.set_stop(Some(Arc::new(move || {
+            stop(asked.fetch_add(1, Ordering::SeqCst))
+        })));
+        connection
+            .initiate_request(Method::Get, "/", &[])
+            .expect("sent");
+        let error = connection.initiate_response().expect_err("no answer");
+        drop(connection);
+        server.join().expect("the server");
+        error
+    }
+
+    #[test]
+    fn a_stop_ends_the_wait_for_a_machine_that_does_not_answer() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(ask(hour, |asked| asked == 2).kind(), io::ErrorKind::Other);
+    }
+
+    #[test]
+    fn a_wait_with_a_stop_ends_when_one_without_would() {
+        let stall = Duration::from_secs(1);
+        assert_eq!(ask(stall, |_| false).kind(), io::ErrorKind::TimedOut);
     }
 }

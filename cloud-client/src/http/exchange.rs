@@ -76,6 +76,10 @@ impl<L: Link> Exchange<L> {
         self.stream.as_ref()
     }
 
+    pub(super) const fn stream_mut(&mut self) -> Option<&mut L::Stream> {
+        self.stream.as_mut()
+    }
+
     pub(super) fn set_stream(&mut self, stream: L::Stream) {
         self.close();
         self.stream = Some(stream);

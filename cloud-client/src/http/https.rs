@@ -373,6 +373,12 @@ pub struct HttpsStream {
     tls: StreamOwned<ClientConnection, Socket>,
 }
 
+impl HttpsStream {
+    pub(super) const fn socket(&mut self) -> &mut Socket {
+        &mut self.tls.sock
+    }
+}
+
 impl io::Read for HttpsStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.tls.read(buf)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::unversioned::transport::time::Duration as Wait;
@@ -10,12 +11,20 @@ use ureq::unversioned::transport::{NextTimeout, Transport};
 use super::https::Clocks;
 use super::link::Limit;
 
+/// Whether nobody waits for the answer any more; asked several times a second while one is waited for.
+pub type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// How soon a stop is seen: a person waits for it.
+const GLANCE: Duration = Duration::from_millis(200);
+
 /// Reads and writes a transport under a deadline.
 pub(crate) struct Socket {
     transport: Box<dyn Transport>,
     clocks: Clocks,
     deadline: Duration,
     stall: Duration,
+    /// What ends a wait early.
+    stop: Option<Stop>,
     /// The first bytes that came, until the handshake is through.
     greeting: Option<Vec<u8>>,
 }
@@ -30,6 +39,7 @@ impl Socket {
             clocks,
             deadline: Duration::ZERO,
             stall: Duration::ZERO,
+            stop: None,
             greeting: Some(Vec::new()),
         };
         socket.limit(limit);
@@ -39,6 +49,10 @@ impl Socket {
     pub(super) fn limit(&mut self, limit: Limit) {
         self.deadline = (self.clocks.boot)().saturating_add(limit.total);
         self.stall = limit.stall;
+    }
+
+    pub(super) fn set_stop(&mut self, stop: Option<Stop>) {
+        self.stop = stop;
     }
 
     /// The first bytes that came; not kept any longer.
@@ -57,6 +71,31 @@ impl Socket {
             reason: ureq::Timeout::PerCall,
             per_read: Some(Wait::Exact(self.stall)),
             per_write: Some(Wait::Exact(self.stall)),
+        }
+    }
+
+    /// Waits for bytes. With a stop in short pieces, which together take no longer than without.
+    fn await_input(&mut self) -> io::Result<()> {
+        let Some(stop) = self.stop.clone() else {
+            let timeout = self.timeout();
+            self.transport.await_input(timeout).map_err(io_error)?;
+            return Ok(());
+        };
+        let until = (self.clocks.boot)().saturating_add(self.stall);
+        loop {
+            if stop() {
+                return Err(io::Error::other("nobody waits for the answer any more"));
+            }
+            let left = until.saturating_sub((self.clocks.boot)());
+            let piece = NextTimeout {
+                per_read: Some(Wait::Exact(left.min(GLANCE))),
+                ..self.timeout()
+            };
+            let is_last = left <= GLANCE || *piece.after <= GLANCE;
+            match self.transport.await_input(piece) {
+                Err(ureq::Error::Timeout(_)) if !is_last => {}
+                result => return result.map(drop).map_err(io_error),
+            }
         }
     }
 
@@ -80,9 +119,8 @@ pub(super) fn io_error(error: ureq::Error) -> io::Error {
 
 impl io::Read for Socket {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let timeout = self.timeout();
         if self.transport.buffers().input().is_empty() {
-            self.transport.await_input(timeout).map_err(io_error)?;
+            self.await_input()?;
         }
         let buffers = self.transport.buffers();
         let count = io::Read::read(&mut buffers.input(), buf)?;

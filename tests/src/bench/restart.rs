@@ -106,6 +106,7 @@ pub(super) fn entry(job: JobId, number: u64) -> JobEntry {
         changed_at_ms: at_ms,
         state: JobState::Queued,
         sends_intent: false,
+        scan: None,
         receipt: None,
     }
 }

@@ -21,7 +21,7 @@ use scantrip_cloud_client::wire::INTENT_OBJECT;
 use scantrip_hal::backends::folder_disk::FolderDisk;
 use scantrip_hal::backends::system::SystemEntropy;
 use scantrip_hal::entropy::Entropy as _;
-use scantrip_hal::scanner::{PageSink as _, Side};
+use scantrip_hal::scanner::{PageSink as _, Side, StopFlag};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -153,7 +153,7 @@ impl Bench {
         let id = self.id(ObjectKind::Page, job, object);
         let sealer = Sealer::new(self.key.public(), &id, CHUNK_BYTES, &mut random)?;
         let mut writer = file.begin_page(object)?;
-        let mut sink = SealingSink::new(sealer, &mut writer, buffer)?;
+        let mut sink = SealingSink::new(sealer, &mut writer, buffer, StopFlag::default())?;
         for piece in self.page.chunks(PIECE_BYTES) {
             ensure!(sink.write(piece).is_ok(), "the sink refused");
         }

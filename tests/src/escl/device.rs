@@ -18,6 +18,8 @@ use super::wrap;
 /// The namespaces of eSCL and PWG.
 const NAMESPACES: &str = "xmlns:scan=\"http://schemas.hp.com/imaging/escl/2011/05/03\" \
     xmlns:pwg=\"http://www.pwg.org/schemas/2010/12/sm\"";
+/// Of the address of a job, for [`Oddity::QueryJob`].
+const QUERY: &str = "session=abc";
 /// Jobs that stay in the list (as go-mfp does).
 const LISTED_MAX: usize = 10;
 
@@ -183,7 +185,10 @@ impl State {
         if refused {
             return Answer::code(404).into();
         }
-        let path = request.path.as_str();
+        let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+        if self.has(Oddity::QueryJob) && path.contains("ScanJobs/") && query != QUERY {
+            return Answer::code(404).into();
+        }
         let root = if self.has(Oddity::NoFolder) {
             "/"
         } else {
@@ -267,7 +272,10 @@ impl State {
             resolution_dpi: settings.resolution_dpi,
         });
         self.jobs.truncate(LISTED_MAX);
-        let location = self.location(origin, &path, &name);
+        let mut location = self.location(origin, &path, &name);
+        if self.has(Oddity::QueryJob) {
+            location = format!("{location}?{QUERY}");
+        }
         let mut answer = Answer::code(201);
         if !self.has(Oddity::NoLocation) {
             answer = answer.with("Location", location);
@@ -492,6 +500,13 @@ impl State {
             answer.body = without_height(bytes, 0);
         } else if self.has(Oddity::WrongHeight) {
             answer.body = without_height(bytes, u16::MAX);
+        }
+        if self.has(Oddity::Numbered) {
+            answer = answer.with("Content-Location", format!("{path}/{page}"));
+        }
+        if self.once(Oddity::EmptyOnce(page)) {
+            answer.body.clear();
+            return answer.into();
         }
         if self.once(Oddity::LostPage(page)) {
             answer.body.clear();

@@ -100,6 +100,12 @@ oddities! {
     ServerError(u32) = "server-error",
     /// Page N is lost: an answer without bytes, and after it the next sheet.
     LostPage(u32) = "lost-page",
+    /// Page N is answered without bytes once, and then comes.
+    EmptyOnce(u32) = "empty-once",
+    /// `Content-Location` numbers the pages.
+    Numbered = "numbered",
+    /// The job's address has a query, without which the job is not known.
+    QueryJob = "query-job",
     /// The device restarts instead of giving page N, and knows nothing of the job after it.
     Restart(u32) = "restart",
     /// Somebody presses stop at the device instead of page N.

@@ -265,6 +265,7 @@ fn entry(n: u8, state: JobState, receipt: bool) -> JobEntry {
         changed_at_ms: 1_700_000_000_000,
         state,
         sends_intent: false,
+        scan: None,
         receipt: receipt.then(|| SignedReceipt {
             receipt: "receipt".to_owned(),
             signature: "signature".to_owned(),

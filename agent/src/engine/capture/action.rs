@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 
 use scantrip_cloud_client::wire::{DeviceTime, EventKind, Intent, Workflow};
 use scantrip_hal::clock::UnixTime;
-use scantrip_hal::scanner::{DocumentFormat, PageInfo, ScanSettings, ScannerErrorKind, Side};
+use scantrip_hal::scanner::{
+    DocumentFormat, PageInfo, ScanSettings, ScannerErrorKind, Side, StopFlag,
+};
 
 use super::manifest::ManifestPlan;
 use crate::api::{JobEvent, Refusal, Reply};
 use crate::engine::Token;
 use crate::job_id::JobId;
+use crate::journal::ScanMemo;
 use crate::spool::PageRecord;
 
 /// What the machine wants done.
@@ -61,6 +64,8 @@ pub enum Scan {
     NextPage {
         /// The page's object number.
         object: u32,
+        /// Raised when the page is no longer wanted.
+        stop: StopFlag,
     },
     /// Stop the scanner.
     Halt,
@@ -170,6 +175,8 @@ pub enum Fed {
     Page(Page, u64),
     /// The stack is through.
     End,
+    /// The page was no longer wanted and does not count; the scanner has been stopped.
+    Stopped,
     /// The scanner stopped; the page in hand does not count.
     Fault {
         /// The class of the fault.
@@ -199,6 +206,8 @@ pub struct Draft {
     pub workflow_version: u64,
     /// When it was opened.
     pub opened_at: UnixTime,
+    /// How it was scanned, when the journal knows.
+    pub scan: Option<ScanMemo>,
     /// The pages that are whole.
     pub pages: Vec<Page>,
     /// Pages that cannot be read any more.

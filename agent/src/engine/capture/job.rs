@@ -23,6 +23,8 @@ pub(super) struct Job {
     pub(super) next_object: u32,
     /// As scanned last; the rest of a stack is scanned in the same way.
     pub(super) settings: Option<ScanSettings>,
+    /// How an earlier run of this program scanned it.
+    pub(super) before: Option<ScanRequest>,
     /// Pages since the scanner was started last.
     pub(super) fed: u32,
     /// The front of a sheet whose back is missing because feeding broke off.
@@ -55,6 +57,7 @@ impl Job {
             next_object: draft.pages.last().map_or(1, |page| page.object + 1),
             pages: draft.pages,
             settings: None,
+            before: draft.scan.as_ref().map(rules::again),
             fed: 0,
             half_sheet: None,
             finish_at_end: false,
@@ -106,9 +109,10 @@ impl Job {
 
     /// A request for more pages like those there are.
     pub(super) fn as_before(&self) -> ScanRequest {
-        match &self.settings {
-            Some(settings) => rules::request(settings),
-            None => ScanRequest {
+        match (&self.settings, &self.before) {
+            (Some(settings), _) => rules::request(settings),
+            (None, Some(before)) => before.clone(),
+            (None, None) => ScanRequest {
                 duplex: Some(self.pages.iter().any(|page| page.side == Side::Back)),
                 resolution_dpi: self.pages.last().map(|page| page.dpi),
                 ..ScanRequest::default()

@@ -8,6 +8,7 @@ use scantrip_hal::scanner::{
 
 use crate::api::{Refusal, ScanRequest};
 use crate::engine::fields::invalid;
+use crate::journal::ScanMemo;
 
 /// Unless workflow or person say otherwise: readable by people and by text recognition.
 const RESOLUTION_DPI: u16 = 300;
@@ -63,8 +64,8 @@ pub(super) fn settings(
     })
 }
 
-/// A request for more pages like those there are, of which only the pages are known: what they show
-/// may be none of what can be asked for, for devices deliver another resolution than they were asked
+/// A request for more pages like those there are, of which perhaps only the pages are known: what they
+/// show may be none of what can be asked for, for devices deliver another resolution than they were asked
 /// for (Canon iR2625, Lexmark CX310).
 pub(super) fn as_far_as_possible(
     rules: Option<&ScanRules>,
@@ -78,16 +79,42 @@ pub(super) fn as_far_as_possible(
     request.resolution_dpi = request
         .resolution_dpi
         .filter(|dpi| is_offered(dpi) && (rule.is_empty() || rule.contains(dpi)));
+    // The workflow may have changed since.
+    let allows = |list: fn(&ScanRules) -> &Vec<String>, word: &String| {
+        rules.is_none_or(|rules| list(rules).is_empty() || list(rules).contains(word))
+    };
+    request.source = request
+        .source
+        .filter(|it| allows(|rules| &rules.sources, it));
+    request.color_mode = request
+        .color_mode
+        .filter(|it| allows(|rules| &rules.color_modes, it));
     request
 }
 
 /// The request that leads to the same settings again.
 pub(super) fn request(settings: &ScanSettings) -> ScanRequest {
+    again(&memo(settings))
+}
+
+/// What is remembered of settings.
+#[must_use]
+pub fn memo(settings: &ScanSettings) -> ScanMemo {
+    ScanMemo {
+        source: source_name(settings.source).to_owned(),
+        duplex: settings.duplex,
+        color_mode: color_name(settings.color_mode).to_owned(),
+        resolution_dpi: settings.resolution_dpi,
+    }
+}
+
+/// The request that leads to what is remembered.
+pub(super) fn again(memo: &ScanMemo) -> ScanRequest {
     ScanRequest {
-        source: Some(source_name(settings.source).to_owned()),
-        duplex: Some(settings.duplex),
-        color_mode: Some(color_name(settings.color_mode).to_owned()),
-        resolution_dpi: Some(settings.resolution_dpi),
+        source: Some(memo.source.clone()),
+        duplex: Some(memo.duplex),
+        color_mode: Some(memo.color_mode.clone()),
+        resolution_dpi: Some(memo.resolution_dpi),
         ..ScanRequest::default()
     }
 }

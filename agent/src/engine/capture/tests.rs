@@ -148,7 +148,7 @@ fn brief(action: &Action) -> String {
             Some(_) => "begin new".to_owned(),
             None => "begin more".to_owned(),
         },
-        Action::Scan(Scan::NextPage { object }) => format!("next {object}"),
+        Action::Scan(Scan::NextPage { object, .. }) => format!("next {object}"),
         Action::Scan(Scan::Halt) => "halt".to_owned(),
         Action::Scan(Scan::Void { object, .. }) => format!("void {object}"),
         Action::Scan(Scan::Seal(plan)) => {
@@ -225,9 +225,40 @@ fn draft(pages: u32, intent_lost: bool) -> Draft {
         workflow: "w-1".to_owned(),
         workflow_version: 2,
         opened_at: UnixTime::from_millis(5),
+        scan: None,
         pages: (1..=pages).map(a_page).collect(),
         damaged: 0,
         intent_lost,
+    }
+}
+
+#[test]
+fn a_stop_is_told_to_the_page_in_hand_and_the_saved_ones_stay() {
+    for edit in [Edit::Stop, Edit::Discard] {
+        let mut scene = Scene::new();
+        scene.scan(|_| {});
+        scene.looked();
+        scene.machine.handle_begun(Ok(0));
+        scene.fed(page(1));
+        let scans: Vec<Action> = std::iter::from_fn(|| scene.machine.poll_action()).collect();
+        let flags = scans.iter().filter_map(|action| match action {
+            Action::Scan(Scan::NextPage { stop, .. }) => Some(stop.clone()),
+            _ => None,
+        });
+        let flags: Vec<StopFlag> = flags.collect();
+        scene.edit(edit.clone());
+        let raised: Vec<bool> = flags.iter().map(StopFlag::is_raised).collect();
+        assert_eq!(raised, [false, true], "the page before it is not meant");
+        let _replied = scene.actions();
+        scene.fed(Fed::Stopped);
+        scene.expect(&["halt"]);
+        scene.halted(true);
+        match edit {
+            Edit::Stop => {
+                scene.expect(&["paused true: stopped; put page 2 and what follows back to go on"])
+            }
+            _ => scene.expect(&["close"]),
+        }
     }
 }
 
@@ -496,6 +527,44 @@ fn a_job_goes_on_after_pages_in_another_resolution_than_was_asked_for() {
         scene.looked();
         let actions = scene.actions();
         assert!(actions[0].starts_with("begin"), "{actions:?}");
+    }
+}
+
+#[test]
+fn a_job_goes_on_as_an_earlier_run_has_scanned_it() {
+    let mut found = draft(2, false);
+    let remembered = ScanSettings {
+        source: InputSource::Platen,
+        duplex: false,
+        color_mode: ColorMode::Grayscale8,
+        resolution_dpi: 75,
+        media: MediaSize::A4,
+        format: DocumentFormat::Jpeg,
+    };
+    found.scan = Some(memo(&remembered));
+    // What the workflow no longer allows is left to it.
+    for (modes, taken) in [
+        (vec![], remembered.color_mode),
+        (vec!["color".to_owned()], ColorMode::Rgb24),
+    ] {
+        let mut scene = Scene::with(vec![found.clone()]);
+        scene.workflows[0].scan.color_modes = modes;
+        scene.actions();
+        scene.edit(Edit::AddMore);
+        scene.expect(&["look"]);
+        let mut can = capabilities();
+        let platen = can.platen.as_mut().unwrap();
+        platen.color_modes.push(ColorMode::Grayscale8).unwrap();
+        let world = Scene::world(&scene.workflows, scene.recipient.as_ref());
+        scene.machine.handle_looked(Ok(can), None, &world);
+        let Some(Action::Scan(Scan::Begin { settings, .. })) = scene.machine.poll_action() else {
+            panic!("nothing is begun");
+        };
+        let expected = ScanSettings {
+            color_mode: taken,
+            ..remembered
+        };
+        assert_eq!(settings, expected);
     }
 }
 

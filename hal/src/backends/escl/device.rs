@@ -9,9 +9,11 @@ use super::quirks::Quirks;
 use super::session::Session;
 use super::url::DeviceUrl;
 use crate::identity::DeviceIdentity;
-use crate::scanner::ScannerErrorKind;
+use crate::scanner::{ScannerErrorKind, StopFlag};
 use crate::web::{Pin, Ports, WebError, WebErrorKind};
 
+/// How soon a stop is seen while a device is waited for.
+const GLANCE: Duration = Duration::from_millis(200);
 /// What a device is called that tells no name.
 const UNNAMED: &str = "eSCL scanner";
 /// Names of what is remembered.
@@ -216,8 +218,14 @@ impl Device {
         Ok(self.capabilities.insert(known))
     }
 
-    pub(super) fn sleep(&self, time: Duration) {
-        (self.ports.sleep)(time);
+    /// Lets time pass; less when `stop` is raised.
+    pub(super) fn wait(&self, time: Duration, stop: Option<&StopFlag>) {
+        let mut left = time;
+        while !left.is_zero() && !stop.is_some_and(StopFlag::is_raised) {
+            let piece = stop.map_or(left, |_| left.min(GLANCE));
+            (self.ports.sleep)(piece);
+            left -= piece;
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dns::{self, Data, Name, Type};
+use super::dns::{self, Data, Name, Record, Type};
 use super::url::DeviceUrl;
 use crate::clock::Clock;
 
@@ -89,18 +89,23 @@ impl Browser {
 
     /// Takes an answer; anything else is passed over.
     pub(crate) fn handle(&mut self, datagram: &[u8]) {
-        let Ok(records) = dns::answer(datagram) else {
+        let Ok(mut records) = dns::answer(datagram) else {
             return;
         };
+        for record in records.extract_if(.., |record| record.is_goodbye) {
+            self.forget(&record);
+        }
         for record in &records {
             let kind = kinds().into_iter().find(|(kind, _)| *kind == record.name);
-            if let (Some((kind, tls)), Data::Pointer(instance, label)) = (kind, &record.data)
+            if let (Some((kind, tls)), Data::Pointer(instance, labels)) = (kind, &record.data)
                 && instance.is_below(&kind)
                 && self.services.len() < KEPT_MAX
             {
                 let service = self.services.entry(instance.clone()).or_default();
                 service.tls = tls;
-                service.label.clone_from(label);
+                // One label, but some announcers take the dots in it for the ends of labels.
+                let own = labels.len().saturating_sub(kind.len());
+                service.label = labels.get(..own).unwrap_or_default().join(".");
             }
         }
         for record in records {
@@ -126,6 +131,20 @@ impl Browser {
         }
     }
 
+    /// Somebody takes back what was said.
+    fn forget(&mut self, record: &Record) {
+        match &record.data {
+            Data::Pointer(instance, _) => drop(self.services.remove(instance)),
+            Data::Service(..) => drop(self.services.remove(&record.name)),
+            Data::Address(address) => {
+                if let Some(known) = self.hosts.get_mut(&record.name) {
+                    known.retain(|it| it != address);
+                }
+            }
+            Data::Strings(_) => {}
+        }
+    }
+
     /// Whether somebody answered, and nothing is missing of anybody.
     pub(crate) fn is_complete(&self) -> bool {
         !self.services.is_empty()
@@ -142,8 +161,9 @@ impl Browser {
         let mut services: Vec<&Service> = self.services.values().collect();
         services.sort_by_key(|service| !service.tls);
         for found in services.into_iter().filter_map(|it| self.reachable(it)) {
-            let same = |known: &Found| {
-                known.name == found.name || (!found.uuid.is_empty() && known.uuid == found.uuid)
+            let same = |known: &Found| match known.uuid.is_empty() || found.uuid.is_empty() {
+                true => known.name == found.name,
+                false => known.uuid == found.uuid,
             };
             if !all.iter().any(same) {
                 all.push(found);

@@ -41,14 +41,16 @@ pub(crate) struct Name(Vec<String>);
 pub(crate) struct Record {
     pub(crate) name: Name,
     pub(crate) data: Data,
+    /// It is true no longer (RFC 6762, section 10.1).
+    pub(crate) is_goodbye: bool,
 }
 
 /// What a record holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Data {
     Address(IpAddr),
-    /// The name and, for people, its first label as it was written.
-    Pointer(Name, String),
+    /// The name and, for people, its labels as they were written.
+    Pointer(Name, Vec<String>),
     Strings(Vec<String>),
     Service(Name, u16),
 }
@@ -67,6 +69,11 @@ impl Name {
     /// Whether it ends with the other one.
     pub(crate) fn is_below(&self, zone: &Self) -> bool {
         self.0.len() > zone.0.len() && self.0.ends_with(&zone.0)
+    }
+
+    /// How many labels it has.
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -132,7 +139,7 @@ impl Reader<'_> {
         let (name, _) = self.name()?;
         let kind = self.u16()?;
         let _class = self.u16()?;
-        let _time_to_live = (self.u16()?, self.u16()?);
+        let is_goodbye = (self.u16()?, self.u16()?) == (0, 0);
         let length = usize::from(self.u16()?);
         let end = self.at.checked_add(length).ok_or(NotDns)?;
         let body = self.message.get(self.at..end).ok_or(NotDns)?;
@@ -142,8 +149,8 @@ impl Reader<'_> {
                 .ok()
                 .map(|bytes| Data::Address(Ipv6Addr::from(bytes).into())),
             (12, _) => {
-                let (name, label) = self.name()?;
-                Some(Data::Pointer(name, label))
+                let (name, labels) = self.name()?;
+                Some(Data::Pointer(name, labels))
             }
             (16, _) => Some(Data::Strings(strings(body))),
             (33, _) => {
@@ -153,13 +160,16 @@ impl Reader<'_> {
             _ => None,
         };
         self.at = end;
-        Ok(data.map(|data| Record { name, data }))
+        Ok(data.map(|data| Record {
+            name,
+            data,
+            is_goodbye,
+        }))
     }
 
-    /// A name, and its first label as it was written.
-    fn name(&mut self) -> Result<(Name, String), NotDns> {
-        let mut labels = Vec::new();
-        let mut first = None;
+    /// A name, and its labels as they were written.
+    fn name(&mut self) -> Result<(Name, Vec<String>), NotDns> {
+        let (mut labels, mut written) = (Vec::new(), Vec::new());
         let (mut at, mut length) = (self.at, 0);
         // Where reading goes on, once a pointer was followed.
         let mut after = None;
@@ -175,8 +185,8 @@ impl Reader<'_> {
                         return Err(NotDns);
                     }
                     let label = String::from_utf8_lossy(label);
-                    first.get_or_insert_with(|| label.clone().into_owned());
                     labels.push(label.to_ascii_lowercase());
+                    written.push(label.into_owned());
                     at = end;
                 }
                 0xC0.. => {
@@ -192,7 +202,7 @@ impl Reader<'_> {
             }
         }
         self.at = after.unwrap_or(at + 1);
-        Ok((Name(labels), first.unwrap_or_default()))
+        Ok((Name(labels), written))
     }
 
     fn u16(&mut self) -> Result<u16, NotDns> {
@@ -265,10 +275,10 @@ pub(crate) mod tests {
             ("x", Type::Txt, b"\x04rs=x\x03a=b".to_vec()),
         ]))
         .unwrap();
-        let Data::Pointer(instance, label) = &read[0].data else {
+        let Data::Pointer(instance, written) = &read[0].data else {
             panic!("{read:?}");
         };
-        assert!(instance.is_below(&Name::new("_uscan._tcp.local")) && label == "A.B");
+        assert!(instance.is_below(&Name::new("_uscan._tcp.local")) && written[0] == "A.B");
         assert_eq!(read[1].data, Data::Service(Name::new("mfp.local"), 8080));
         assert_eq!(read[2].data, Data::Address([10, 0, 0, 1].into()));
         assert_eq!(read[2].name, Name::new("mfp.local"));

@@ -8,7 +8,7 @@
 //!
 //! Call [`Job::start`], [`Job::load`] or [`Job::cancel`], then carry out what [`Job::step`] says
 //! and tell the outcome with [`Job::handle_answer`] or [`Job::handle_waited`], until it is
-//! [`Step::Done`].
+//! [`Step::Done`]. [`Job::handle_stop`] may come at any time.
 //!
 //! Three rules make a document complete or a person asked:
 //! - A page counts when its image is whole ([`super::image`]), never by the status code alone.
@@ -21,6 +21,7 @@
 
 mod fault;
 mod load;
+mod place;
 mod start;
 
 use std::time::Duration;
@@ -28,10 +29,11 @@ use std::time::Duration;
 use super::image::Facts;
 use super::quirks::Quirks;
 use super::settings::Ticket;
-use super::status::{JobInfo, JobState, Status, bare};
+use super::status::{JobInfo, JobState, Status, bare, bare_path};
 use crate::scanner::{InputSource, ScannerErrorKind};
 
 pub(crate) use fault::Fault;
+use place::Places;
 
 /// The wait when a device says "later" and not when.
 const LATER: Duration = Duration::from_secs(1);
@@ -169,6 +171,9 @@ pub(crate) struct Job {
     /// Whether a sheet may be missing before the last whole page: it came after a load that failed,
     /// and the counters do not show that it is the same sheet.
     gap: bool,
+    /// Whether that is proven.
+    skipped: bool,
+    places: Places,
     /// How long the page was waited for that is not ready.
     not_ready: Duration,
     /// How often it was not.
@@ -200,6 +205,8 @@ impl Job {
             counted: Counted::default(),
             broken: None,
             gap: false,
+            skipped: false,
+            places: Places::default(),
             not_ready: Duration::ZERO,
             laters: 0,
             doubtful: false,
@@ -254,6 +261,24 @@ impl Job {
             self.state = State::Cancelling {
                 waited: Duration::ZERO,
             };
+        }
+    }
+
+    /// What the answer to [`Ask::Next`] that follows says to be (`Content-Location`).
+    pub(crate) fn handle_place(&mut self, place: Option<String>) {
+        self.places.hear(place);
+    }
+
+    /// A person wants no more: the page in hand is given up and the job ended. A whole one stays.
+    pub(crate) fn handle_stop(&mut self) {
+        let in_hand = match &self.state {
+            State::Loading => true,
+            State::Looking(after) => !matches!(after, After::Page(_)),
+            _ => false,
+        };
+        if in_hand {
+            self.cancel();
+            self.outcome = Err(Fault::new(ScannerErrorKind::SinkRefused, "it was stopped"));
         }
     }
 
@@ -348,9 +373,14 @@ impl Job {
             }
             _ => false,
         };
-        if !ended && waited < CANCEL {
+        // Not to answer has taken longer than that.
+        let spent = match answer {
+            Answer::Failed(_) => CANCEL,
+            _ => LATER,
+        };
+        let waited = waited + spent;
+        if !ended && waited <= CANCEL {
             self.wait = Some(LATER);
-            let waited = waited + LATER;
             self.state = State::Cancelling { waited };
         }
     }
@@ -358,11 +388,12 @@ impl Job {
     /// Our job among those of the device: by its path, else by its name at the end of it or as its
     /// UUID, for some devices change what stands before (HP Smart Tank 570).
     fn find<'a>(&self, status: &'a Status) -> Option<&'a JobInfo> {
-        let name = bare(&self.path);
+        let path = bare_path(&self.path);
+        let name = bare(path);
         let mut jobs = status.jobs.iter();
-        let by_path = jobs.clone().find(|job| job.path == self.path);
+        let by_path = jobs.clone().find(|job| bare_path(&job.path) == path);
         by_path.or_else(|| {
-            let is_named = |job: &&JobInfo| bare(&job.path) == name || job.uuid == name;
+            let is_named = |job: &&JobInfo| bare(bare_path(&job.path)) == name || job.uuid == name;
             jobs.find(is_named).filter(|_| !name.is_empty())
         })
     }

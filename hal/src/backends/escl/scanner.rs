@@ -48,14 +48,23 @@ impl EsclScanner {
     /// Runs the job until it has reached something.
     fn run(&mut self, mut job: Job, sink: &mut dyn PageSink) -> Result<Done, ScannerError> {
         let device = self.device()?;
+        let mut stop = sink.stop();
         let reached = loop {
             match job.step() {
-                Step::Ask(ask) => job.handle_answer(device.session.carry_out(&ask, sink)),
+                Step::Ask(ask) => {
+                    let answer = device.session.carry_out(&ask, sink);
+                    job.handle_place(device.session.place.take());
+                    job.handle_answer(answer);
+                }
                 Step::Wait(time) => {
-                    device.sleep(time);
+                    device.wait(time, stop.as_ref());
                     job.handle_waited();
                 }
                 Step::Done(reached) => break reached,
+            }
+            // Seen once: to end the job takes its time.
+            if stop.take_if(|stop| stop.is_raised()).is_some() {
+                job.handle_stop();
             }
         };
         match &reached {

@@ -8,10 +8,10 @@ use super::capabilities::Capabilities;
 use super::image::Look;
 use super::job::{Answer, Ask};
 use super::quirks::Quirks;
-use super::status::{Status, path_of};
+use super::status::{Status, bare_path, path_of};
 use super::url::DeviceUrl;
 use super::xml::DOCUMENT_BYTES_MAX;
-use crate::scanner::{PageSink, SinkRefused};
+use crate::scanner::{PageSink, SinkRefused, StopFlag};
 use crate::web::{Exchange, Method, Patience, Pin, Ports, WebError, WebErrorKind};
 
 /// The largest page: with its seal it is what the cloud's runner takes (256 MiB).
@@ -21,6 +21,9 @@ const PIECE_BYTES: usize = 32 * 1024;
 
 /// What a page is asked for at, below its job.
 const NEXT_DOCUMENT: &str = "/NextDocument";
+
+/// Characters that are kept of where a page says to be.
+const PLACE_MAX: usize = 500;
 
 /// For anything but a page.
 const SHORT: Patience = Patience {
@@ -43,6 +46,8 @@ pub(crate) struct Session {
     pub(crate) quirks: Quirks,
     /// The `Server` header of the last answer.
     pub(crate) server: String,
+    /// What the page that was asked for last says to be (`Content-Location`).
+    pub(crate) place: Option<String>,
     /// The connection, while it is at rest.
     kept: Option<Box<dyn Exchange>>,
 }
@@ -55,6 +60,7 @@ impl Session {
             pin,
             quirks: Quirks::default(),
             server: String::new(),
+            place: None,
             kept: None,
         }
     }
@@ -144,11 +150,14 @@ impl Session {
             }
             Ask::Next(job) => {
                 let start = self.ports.clock.boot();
-                let path = format!("{job}{NEXT_DOCUMENT}");
-                let mut exchange = self.ask(Method::Get, &path, &[], LONG)?;
+                let path = below(job, NEXT_DOCUMENT);
+                let mut exchange = self.ask_until(Method::Get, &path, &[], LONG, sink.stop())?;
                 if exchange.code() != 200 {
                     return Ok(self.code(exchange));
                 }
+                self.place = exchange
+                    .field("Content-Location")
+                    .map(|it| path_of(it).chars().take(PLACE_MAX).collect());
                 Ok(match page(&mut *exchange, sink) {
                     Answer::Page(facts, _) => {
                         self.kept = Some(exchange);
@@ -172,7 +181,19 @@ impl Session {
         body: &[u8],
         patience: Patience,
     ) -> Result<Box<dyn Exchange>, WebError> {
-        let exchange = self.ask_once(method, path, body, patience)?;
+        self.ask_until(method, path, body, patience, None)
+    }
+
+    /// The same, given up when `stop` is raised.
+    fn ask_until(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: &[u8],
+        patience: Patience,
+        stop: Option<StopFlag>,
+    ) -> Result<Box<dyn Exchange>, WebError> {
+        let exchange = self.ask_once(method, path, body, patience, stop.clone())?;
         let moved = matches!(exchange.code(), 301 | 302 | 307 | 308);
         let secure = exchange
             .field("Location")
@@ -182,7 +203,7 @@ impl Session {
             Some(url) => {
                 log::info!("escl: {} leads to {url}", self.url);
                 self.url = url;
-                self.ask_once(method, path, body, patience)
+                self.ask_once(method, path, body, patience, stop)
             }
             None => Ok(exchange),
         }
@@ -194,8 +215,9 @@ impl Session {
         path: &str,
         body: &[u8],
         patience: Patience,
+        stop: Option<StopFlag>,
     ) -> Result<Box<dyn Exchange>, WebError> {
-        let feeds = method == Method::Post || path.ends_with(NEXT_DOCUMENT);
+        let feeds = method == Method::Post || bare_path(path).ends_with(NEXT_DOCUMENT);
         let kept = self.kept.take().filter(|_| !feeds);
         let mut exchange = match kept {
             Some(kept) => kept,
@@ -204,7 +226,7 @@ impl Session {
                 connector.connect(self.url.origin(), &self.pin, patience)?
             }
         };
-        exchange.set_patience(patience);
+        exchange.set_patience(patience, stop);
         let host = self.url.host_with_port();
         let mut headers = vec![
             ("Accept", "*/*"),
@@ -309,6 +331,7 @@ fn page(exchange: &mut dyn Exchange, sink: &mut dyn PageSink) -> Answer {
     if let Err(error) = plain(exchange) {
         return Answer::NoPage(error.message, false);
     }
+    let stop = sink.stop();
     let mut look = Look::default();
     let mut buffer = vec![0; PIECE_BYTES];
     let (mut held, mut passed, mut total) = (Vec::new(), false, 0_u64);
@@ -318,6 +341,9 @@ fn page(exchange: &mut dyn Exchange, sink: &mut dyn PageSink) -> Answer {
             Ok(count) => count,
             Err(error) => return Answer::NoPage(error.message, passed),
         };
+        if stop.as_ref().is_some_and(StopFlag::is_raised) {
+            return Answer::NoPage("it was stopped".to_owned(), passed);
+        }
         let bytes = buffer.get(..count).unwrap_or_default();
         total = total.saturating_add(count as u64);
         if total > PAGE_BYTES_MAX {
@@ -344,10 +370,21 @@ fn page(exchange: &mut dyn Exchange, sink: &mut dyn PageSink) -> Answer {
     }
 }
 
-/// The path of a job from its `Location`, below `root`; none when it has no place to be.
+/// Where something of a job is: a query of the job's address stays at the end.
+fn below(job: &str, name: &str) -> String {
+    let path = bare_path(job);
+    let query = job.get(path.len()..).unwrap_or_default();
+    format!("{path}{name}{query}")
+}
+
+/// The path of a job from its `Location`, below `root`, with the query that some devices know a job
+/// by; none when it has no place to be.
 pub(super) fn job_path(location: &str, root: &str) -> Option<String> {
-    let told = path_of(location);
-    let told = told.split(['?', '#']).next().unwrap_or_default();
+    let location = location.trim();
+    let location = location.split('#').next().unwrap_or_default();
+    let bare = bare_path(location);
+    let query = location.get(bare.len()..).unwrap_or_default();
+    let told = path_of(bare);
     let path = if let Some(rest) = told.strip_prefix("//") {
         // A host without a scheme.
         format!("/{}", rest.split_once('/')?.1)
@@ -358,6 +395,21 @@ pub(super) fn job_path(location: &str, root: &str) -> Option<String> {
     } else {
         format!("{root}/ScanJobs/{told}")
     };
-    let sound = path.len() < 1024 && path.bytes().all(|byte| byte.is_ascii_graphic());
-    (sound && !told.is_empty() && path.len() > 1).then_some(path)
+    let full = format!("{path}{query}");
+    let sound = full.len() < 1024 && full.bytes().all(|byte| byte.is_ascii_graphic());
+    (sound && !told.is_empty() && path.len() > 1).then_some(full)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_stays_behind_what_is_asked_of_a_job() {
+        assert_eq!(below("/j/7", NEXT_DOCUMENT), "/j/7/NextDocument");
+        assert_eq!(
+            below("/j/7?s=a/b", NEXT_DOCUMENT),
+            "/j/7/NextDocument?s=a/b"
+        );
+    }
 }

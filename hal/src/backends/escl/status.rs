@@ -150,6 +150,11 @@ pub(crate) fn path_of(uri: &str) -> &str {
     rest.get(start..).unwrap_or_default().trim_end_matches('/')
 }
 
+/// A path without its query.
+pub(crate) fn bare_path(path: &str) -> &str {
+    path.split('?').next().unwrap_or_default()
+}
+
 /// The name of a job at the end of its path, or its UUID, without `urn:uuid:`.
 pub(crate) fn bare(name: &str) -> &str {
     let name = name.rsplit('/').next().unwrap_or_default();

@@ -214,6 +214,12 @@ mod tests {
             ("urn:uuid:4509", Some("/eSCL/ScanJobs/urn:uuid:4509")),
             ("7", Some("/eSCL/ScanJobs/7")),
             ("//host/eSCL/ScanJobs/7", Some("/eSCL/ScanJobs/7")),
+            (
+                "http://wrong.example/eSCL/ScanJobs/7?session=a/b",
+                Some("/eSCL/ScanJobs/7?session=a/b"),
+            ),
+            ("7?session=abc#top", Some("/eSCL/ScanJobs/7?session=abc")),
+            ("?session=abc", None),
             ("http://host", None),
             ("", None),
             ("/eSCL/Scan Jobs/7", None),

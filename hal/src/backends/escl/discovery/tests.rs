@@ -63,6 +63,65 @@ fn answer() -> Vec<u8> {
     ])
 }
 
+/// A device with plain HTTP or TLS, as it tells.
+fn announce(browser: &mut Browser, instance: &str, kind: &str, host: u8, uuid: &str) {
+    let instance = format!("{instance}|{kind}|_tcp|local");
+    let name = format!("h{host}|local");
+    browser.handle(&message(&[
+        (&format!("{kind}|_tcp|local"), Type::Ptr, labels(&instance)),
+        (&instance, Type::Srv, srv(&name, 80)),
+        (&instance, Type::Txt, txt(&[uuid])),
+        (&name, Type::A, vec![10, 0, 0, host]),
+    ]));
+}
+
+fn names(browser: &Browser) -> Vec<String> {
+    browser.found().into_iter().map(|it| it.name).collect()
+}
+
+#[test]
+fn a_name_with_dots_is_whole_however_it_is_announced() {
+    let mut browser = Browser::default();
+    // As python-zeroconf writes it: a label ends at each dot.
+    announce(&mut browser, "Acme v1|2 (lab)", "_uscan", 1, "x=");
+    announce(&mut browser, "Acme v1|3", "_uscan", 2, "x=");
+    announce(&mut browser, "Acme v1.4", "_uscan", 3, "x=");
+    assert_eq!(
+        names(&browser),
+        ["Acme v1.2 (lab)", "Acme v1.3", "Acme v1.4"]
+    );
+}
+
+#[test]
+fn two_devices_of_one_name_are_told_apart_by_their_uuids() {
+    for (second, count) in [("uuid=b", 2), ("uuid=A", 1), ("x=", 1)] {
+        let mut browser = Browser::default();
+        announce(&mut browser, "Office", "_uscan", 1, "uuid=a");
+        announce(&mut browser, "Office", "_uscans", 2, second);
+        assert_eq!(names(&browser).len(), count, "{second}");
+    }
+}
+
+#[test]
+fn a_device_that_says_goodbye_is_gone() {
+    let instance = "HP M426 [1.2]|_uscans|_tcp|local";
+    let mut goodbye = message(&[("_uscans|_tcp|local", Type::Ptr, labels(instance))]);
+    // The time to live stands before the length and the name.
+    let at = goodbye.len() - labels(instance).len() - 6;
+    goodbye[at..at + 4].fill(0);
+    let mut browser = Browser::default();
+    browser.handle(&answer());
+    browser.handle(&goodbye);
+    let urls: Vec<String> = browser
+        .found()
+        .iter()
+        .map(|it| it.url.to_string())
+        .collect();
+    assert_eq!(urls, ["http://10.0.0.9/eSCL"]);
+    browser.handle(&answer());
+    assert_eq!(browser.found()[0].url.to_string(), "https://10.0.0.9/eSCL");
+}
+
 #[test]
 fn a_device_is_found_once_and_by_tls() {
     let mut browser = Browser::default();

@@ -2,6 +2,7 @@
 
 use super::super::status::{AdfState, JobInfo, JobState, Status};
 use super::fault::{Fault, NO_PAPER};
+use super::place::Proof;
 use super::start::refusal;
 use super::{After, Answer, Counted, Done, Job, NOT_READY, State, later};
 use crate::scanner::ScannerErrorKind;
@@ -21,7 +22,10 @@ impl Job {
                 self.received = page;
                 self.last_load = took;
                 self.tries = 0;
-                self.gap = self.broken.take().is_some() && !self.glass();
+                let proof = self.places.succeed();
+                let doubted = self.broken.take().is_some() && !self.glass();
+                self.gap = doubted && proof != Proof::Same;
+                self.skipped = doubted && proof == Proof::Other;
                 self.state = State::Looking(After::Page(facts));
             }
             Answer::Refused => {
@@ -45,6 +49,7 @@ impl Job {
             Answer::Code(code @ (401 | 403), _) => self.clean(Err(refusal(code))),
             Answer::Code(code, _) => self.state = State::Looking(After::Code(code)),
             Answer::NoPage(why, passed) => {
+                self.places.fail();
                 self.broken = Some(why.clone());
                 self.state = State::Looking(After::NoPage(why, passed));
             }
@@ -95,7 +100,7 @@ impl Job {
         let job = seen.job.as_ref();
         let counted = job.and_then(|job| job.completed);
         let waiting = job.and_then(|job| job.to_transfer).unwrap_or(0);
-        if counted == Some(self.received.saturating_add(waiting)) {
+        if counted == Some(self.received.saturating_add(waiting)) && !self.skipped {
             self.gap = false;
         }
         self.doubtful = given_up && counted.is_none_or(|count| count < self.received);
@@ -122,9 +127,12 @@ impl Job {
     /// What speaks against a whole page that came after a load that failed.
     pub(super) fn gap_fault(&self) -> Fault {
         let page = self.received;
-        let message = format!(
-            "page {page} came after an attempt that failed, a sheet may be missing before it"
-        );
+        let message = match self.skipped {
+            true => format!("a sheet is missing before page {page}: an attempt at it failed"),
+            false => format!(
+                "page {page} came after an attempt that failed, a sheet may be missing before it"
+            ),
+        };
         let mut fault = Fault::new(ScannerErrorKind::Interrupted, message);
         fault.doubts_last_page = true;
         self.with_counts(fault)

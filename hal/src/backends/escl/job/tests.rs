@@ -533,12 +533,70 @@ fn cancelling_takes_ten_seconds_at_most() {
     assert_eq!(talk.reached(), Ok(Done::Stopped));
     let mut talk = Talk::pages(1);
     talk.job.cancel();
-    talk.expect("delete", failed());
+    talk.expect("delete", code(200));
     for _ in 0..10 {
-        talk.expect("status", failed());
+        let processing = status(AdfState::Loaded, JobState::Processing, 1, 0);
+        talk.expect("status", processing);
     }
     assert_eq!(talk.reached(), Ok(Done::Stopped));
     assert_eq!(talk.waited, Duration::from_secs(10));
+}
+
+#[test]
+fn a_device_that_answers_nothing_is_not_waited_for_to_cancel() {
+    let mut talk = Talk::pages(1);
+    talk.job.cancel();
+    talk.expect("delete", failed());
+    talk.expect("status", failed());
+    assert_eq!(talk.reached(), Ok(Done::Stopped));
+}
+
+#[test]
+fn a_stop_gives_the_page_in_hand_up_and_ends_the_job_at_once() {
+    let on_its_way: [&[Answer]; 3] = [
+        &[],
+        &[Answer::NoPage("it was stopped".to_owned(), true)],
+        &[Answer::Code(503, Some(30))],
+    ];
+    for answers in on_its_way {
+        let mut talk = Talk::pages(2);
+        for answer in answers {
+            talk.expect("next", answer.clone());
+        }
+        talk.job.handle_stop();
+        talk.expect("delete", code(200));
+        assert!(talk.waited.is_zero(), "{answers:?}");
+        talk.expect("status", status(AdfState::Loaded, JobState::Canceled, 2, 0));
+        assert_eq!(talk.kind(), ScannerErrorKind::SinkRefused);
+        assert!(talk.job.is_over() && talk.job.received() == 2);
+    }
+}
+
+#[test]
+fn a_stop_takes_no_whole_page_away() {
+    let mut talk = Talk::pages(2);
+    talk.expect("next", whole());
+    talk.job.handle_stop();
+    talk.expect(
+        "status",
+        status(AdfState::Loaded, JobState::Processing, 3, 0),
+    );
+    assert_eq!(talk.reached(), Ok(Done::Page(FACTS)));
+}
+
+#[test]
+fn a_job_is_found_in_the_status_without_the_query_of_its_address() {
+    let mut talk = Talk::new(Quirks::default());
+    talk.expect("status", idle(AdfState::Loaded));
+    let path = "/eSCL/ScanJobs/7?session=abc".to_owned();
+    talk.expect("create", Answer::Created(path.clone()));
+    talk.job.load();
+    assert_eq!(talk.job.step(), Step::Ask(Ask::Next(path)));
+    talk.job.handle_answer(code(410));
+    talk.expect("status", status(AdfState::Jam, JobState::Aborted, 0, 0));
+    talk.expect("delete", code(200));
+    assert_eq!(talk.kind(), ScannerErrorKind::PaperJam);
+    assert!(talk.job.listed);
 }
 
 fn any_status() -> impl Strategy<Value = Answer> {

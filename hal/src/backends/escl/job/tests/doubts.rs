@@ -148,3 +148,42 @@ fn a_device_without_a_status_takes_a_job_all_the_same() {
     talk.expect("status", code(401));
     assert_eq!(talk.kind(), ScannerErrorKind::Protocol);
 }
+
+#[test]
+fn a_page_that_says_to_be_the_one_that_failed_is_not_doubted() {
+    let silent = || {
+        let Answer::Status(mut status) = status(AdfState::Loaded, JobState::Processing, 0, 0)
+        else {
+            panic!("no status");
+        };
+        status.jobs[0].completed = None;
+        Answer::Status(status)
+    };
+    let place = |number: u32| Some(format!("/eSCL/ScanJobs/7/{number}"));
+    for (comes, counts, is_sure) in [(2, false, true), (3, false, false), (3, true, false)] {
+        let mut talk = Talk::pages(0);
+        talk.job.handle_place(place(1));
+        talk.expect("next", whole());
+        talk.expect("status", silent());
+        assert_eq!(talk.reached(), Ok(Done::Page(FACTS)));
+        talk.job.load();
+        talk.job.handle_place(place(2));
+        let cut = Answer::NoPage("cut off".to_owned(), false);
+        talk.expect("next", cut);
+        talk.expect("status", silent());
+        talk.job.handle_place(place(comes));
+        talk.expect("next", whole());
+        // Counters that agree do not prove that no sheet was skipped.
+        let agree = status(AdfState::Loaded, JobState::Processing, 2, 0);
+        talk.expect("status", if counts { agree } else { silent() });
+        assert_eq!(talk.reached(), Ok(Done::Page(FACTS)));
+        talk.job.load();
+        if is_sure {
+            assert_eq!(talk.asks(), "next");
+            continue;
+        }
+        talk.expect("delete", code(200));
+        let fault = talk.reached().unwrap_err();
+        assert!(fault.doubts_last_page && fault.message.contains("is missing before page 2"));
+    }
+}
