@@ -174,7 +174,8 @@ impl Index {
             return Ok(None);
         }
         body.clear();
-        if header.kind != Kind::Chunk || self.depth == Depth::Bodies {
+        let looks = header.kind != Kind::Chunk || self.depth == Depth::Bodies;
+        if looks || !is_followed(file, &header, offset)? {
             body.resize(header.body_bytes as usize, 0);
             let read = file.read_at(body_offset, body)?;
             if read < body.len() || checksum(body) != header.body_checksum {
@@ -323,6 +324,19 @@ pub(super) const fn is_page(object: u32) -> bool {
 
 /// Most pages that one gap is said to have held: a gap in a job of the longest kind.
 const GAP_PAGES_MAX: usize = scantrip_cloud_client::wire::PAGES_MAX as usize;
+
+/// Whether the next record stands where this one says that it ends: then its length is believed
+/// without a look at its body. A torn one may have others within the place that it claims, written
+/// after a power cut.
+fn is_followed(file: &dyn DiskFile, header: &Header, offset: u64) -> Result<bool, DiskError> {
+    let mut bytes = [0; HEADER_BYTES];
+    let read = file.read_at(offset + header.span(), &mut bytes)?;
+    Ok(read == HEADER_BYTES
+        && Header::parse(&bytes).is_ok_and(|next| {
+            let of_the_file = (next.job, next.salt) == (header.job, header.salt);
+            of_the_file && next.sequence == header.sequence + 1
+        }))
+}
 
 /// SHA-256 in JSON: lower-case hexadecimal, as on the wire.
 mod hexadecimal {

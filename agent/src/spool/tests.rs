@@ -3,7 +3,9 @@ use scantrip_hal::backends::folder_disk::FolderDisk;
 use scantrip_hal::fault::{DiskFault, FaultDisk, FaultPlan};
 use sha2::{Digest, Sha256};
 
-use super::record::{BODY_BYTES_MAX, RECORD_BYTES};
+use super::record::{
+    BLOCK_BYTES, BODY_BYTES_MAX, HEADER_BYTES, Header, Kind, RECORD_BYTES, checksum,
+};
 use super::testing::{Counter, Keep, MemoryDisk, Trouble, sealed_bytes};
 use super::*;
 
@@ -507,7 +509,7 @@ fn a_file_of_a_later_version_is_left_untouched() {
     three_pages(&disk);
     disk.tamper(OPEN, |bytes| {
         bytes[4] = 2;
-        let sum = record::checksum(&bytes[..68]).to_le_bytes();
+        let sum = checksum(&bytes[..68]).to_le_bytes();
         bytes[68..72].copy_from_slice(&sum);
     });
     let before = disk.bytes(OPEN);
@@ -632,4 +634,46 @@ proptest::proptest! {
         }
         drop(spool.reopen(job(1)));
     }
+}
+
+#[test]
+fn a_torn_record_does_not_hide_what_is_saved_after_the_next_power_cut() {
+    let disk = MemoryDisk::new();
+    let mut file = begin(&open(&disk).0, 1);
+    save(&mut file, 1, &sealed_bytes(1, 5000)).unwrap();
+    drop(file);
+    let path = format!("spool/{}.open", job(1));
+    // The first cut left the header of a long record, the second a short one behind that place.
+    disk.tamper(&path, |bytes| {
+        let mut headers = bytes.chunks(BLOCK_BYTES as usize).filter_map(|block| {
+            let header = block.first_chunk::<HEADER_BYTES>()?;
+            Header::parse(header).ok()
+        });
+        let last = headers.next_back().unwrap();
+        let record = |kind, sequence, body_bytes| Header {
+            kind,
+            sequence,
+            object: 2,
+            position: 0,
+            body_bytes,
+            body_checksum: checksum(&[]),
+            ..last
+        };
+        for header in [
+            record(Kind::Chunk, last.sequence + 1, 100_000),
+            record(Kind::Void, last.sequence + 2, 0),
+        ] {
+            bytes.extend_from_slice(&header.encode());
+            bytes.resize(bytes.len().next_multiple_of(BLOCK_BYTES as usize), 0);
+        }
+    });
+    let (spool, _) = open(&disk);
+    let mut file = spool.reopen(job(1)).unwrap();
+    let page = sealed_bytes(3, 200_000);
+    let object = file.last_object() + 1;
+    save(&mut file, object, &page).unwrap();
+    file.seal(b"manifest").unwrap();
+    let mut reader = spool.reader(job(1)).unwrap();
+    let info = reader.objects().find(|info| info.object == object).unwrap();
+    assert_eq!(read(&mut reader, info).unwrap(), page);
 }
