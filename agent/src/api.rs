@@ -14,7 +14,7 @@ use crate::drivers::posture::SeenChange;
 
 /// A request by a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "request", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Request {
     /// The one page that tells how the agent does.
     Status,
@@ -70,7 +70,7 @@ pub struct ScanRequest {
 
 /// One step of a job in the capture machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "edit", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Edit {
     /// Scan more pages into the job: the next stack, or the rest after a jam.
     AddMore,
@@ -101,7 +101,7 @@ pub enum Edit {
 
 /// An answer; each request has its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "reply", content = "value", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Reply {
     /// Of [`Request::Status`].
     Status(Box<StatusView>),
