@@ -305,6 +305,11 @@ pub struct EnrolledView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum JobEvent {
+    /// The device cannot do what the workflow asks for and does the nearest.
+    Adapted {
+        /// What is done instead.
+        message: String,
+    },
     /// Paper moves.
     Feeding,
     /// A page is durable.

@@ -19,7 +19,7 @@ use scantrip_tests::escl::oddity::Oddity;
 use scantrip_tests::{document, program};
 use tempfile::TempDir;
 
-use crate::world::{World, words};
+use crate::world::{INVOICES, World, words};
 
 /// A simulated scanner and the backend that drives it. Waits take no time.
 struct Desk {
@@ -681,7 +681,10 @@ struct Office {
 
 impl Office {
     fn new(dress: Dress, sheets: u32, more: &[Oddity]) -> Self {
-        let world = World::new();
+        Self::of(World::new(), dress, sheets, more)
+    }
+
+    fn of(world: World, dress: Dress, sheets: u32, more: &[Oddity]) -> Self {
         let config = SimConfig {
             sheets,
             dpi: 600,
@@ -735,6 +738,30 @@ fn a_stack_goes_from_a_network_scanner_to_its_document() {
     let output = office.world.scan("Escl");
     assert!(output.status.success(), "{}", words(&output));
     office.world.expect_one_document();
+}
+
+#[test]
+fn what_the_scanner_cannot_do_is_replaced_by_the_nearest_unless_it_is_a_must() {
+    let wish = "color_modes = [\"bw\"]\nresolutions_dpi = [75]";
+    let workflow = INVOICES.replace("resolutions_dpi = [75, 600]", wish);
+    // It has 100 dpi and up, no black and white, and a glass lower than A4.
+    let office = Office::of(World::with(&workflow, Vec::new()), Dress::Brother, 2, &[]);
+    let output = office.world.scan("Nearest");
+    assert!(output.status.success(), "{}", words(&output));
+    let told = "this device cannot do all that the workflow asks for: in gray instead of bw, with 100 \
+                dpi instead of 75 dpi\n";
+    assert!(words(&output).contains(told), "{}", words(&output));
+    office.world.expect_one_document();
+    // A page is as large as it was, for the manifest tells what was used.
+    let document = &office.world.stage.delivered().expect("the destination")[0];
+    let boxes = document::media_boxes(document).expect("media boxes");
+    assert!(boxes[0].starts_with("0 0 594."), "{boxes:?}");
+    let must = workflow.replace(wish, &format!("{wish}\nmust = true"));
+    let office = Office::of(World::with(&must, Vec::new()), Dress::Brother, 2, &[]);
+    let output = office.world.scan("Must");
+    assert_eq!(output.status.code(), Some(2), "{}", words(&output));
+    let requests = office.sim.requests();
+    assert!(!requests.iter().any(|it| it.starts_with("POST")));
 }
 
 #[test]

@@ -46,6 +46,8 @@ enum Lane {
         token: Token,
         job: JobId,
         new: Option<Box<Job>>,
+        /// What the device does instead of what the workflow asks for.
+        instead: Option<String>,
     },
     Feeding {
         job: JobId,
@@ -168,9 +170,7 @@ impl Machine {
                 }
             });
         match (settings, world.recipient) {
-            (Ok(settings), Some(recipient)) => {
-                self.begin(token, plan, settings, recipient.clone());
-            }
+            (Ok(chosen), Some(recipient)) => self.begin(token, plan, chosen, recipient.clone()),
             (Ok(_), None) => self.reply(token, Err(no_key())),
             (Err(refusal), _) => self.reply(token, Err(refusal)),
         }
@@ -179,7 +179,12 @@ impl Machine {
     /// The job's file is open and the scanner started, or neither. `last_object` is the highest
     /// number used in the file.
     pub fn handle_begun(&mut self, result: Result<u32, Refusal>) {
-        let Lane::Opening { token, job, new } = std::mem::replace(&mut self.lane, Lane::Free)
+        let Lane::Opening {
+            token,
+            job,
+            new,
+            instead,
+        } = std::mem::replace(&mut self.lane, Lane::Free)
         else {
             log::warn!("capture: nobody asked to begin");
             return;
@@ -199,6 +204,9 @@ impl Machine {
             None => Reply::Done,
         };
         self.reply(token, Ok(reply));
+        if let Some(message) = instead {
+            self.tell(job, JobEvent::Adapted { message });
+        }
         self.tell(job, JobEvent::Feeding);
         let object = last_object.saturating_add(1);
         if let Some(open) = self.jobs.get_mut(&job) {
@@ -442,7 +450,13 @@ impl Machine {
         self.scan(Scan::Look { settings });
     }
 
-    fn begin(&mut self, token: Token, plan: Plan, settings: ScanSettings, recipient: Recipient) {
+    fn begin(
+        &mut self,
+        token: Token,
+        plan: Plan,
+        (settings, instead): (ScanSettings, Option<String>),
+        recipient: Recipient,
+    ) {
         let (job, new, held) = match plan {
             Plan::New(id, mut job, new, _) => {
                 job.settings = Some(settings);
@@ -459,6 +473,7 @@ impl Machine {
             token,
             job,
             new: held,
+            instead,
         };
         self.scan(Scan::Begin {
             job,
