@@ -240,7 +240,7 @@ impl Session {
         ];
         if self.quirks.localhost {
             headers.push(("Host", "localhost"));
-        } else if self.quirks.host_with_port {
+        } else if self.quirks.host_with_port || self.url.is_of_link() {
             headers.push(("Host", &host));
         }
         if !query.body.is_empty() {
