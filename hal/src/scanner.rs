@@ -282,8 +282,9 @@ pub trait PageSink {
     /// # Errors
     /// [`SinkRefused`] when the page must stop here.
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkRefused>;
-    /// What tells that the page is no longer wanted. A scanner that waits for a device looks at it
-    /// now and then, and ends the job there with [`ScannerErrorKind::SinkRefused`].
+    /// What tells that the page is no longer wanted. A scanner looks at it before the page, between
+    /// its pieces and several times a second while it waits for a device; it ends the job there with
+    /// [`ScannerErrorKind::SinkRefused`].
     fn stop(&self) -> Option<StopFlag> {
         None
     }

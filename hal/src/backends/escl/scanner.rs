@@ -50,6 +50,10 @@ impl EsclScanner {
         let device = self.device()?;
         let mut stop = sink.stop();
         let reached = loop {
+            // Seen once: to end the job takes its time.
+            if stop.take_if(|stop| stop.is_raised()).is_some() {
+                job.handle_stop();
+            }
             match job.step() {
                 Step::Ask(ask) => {
                     let answer = device.session.carry_out(&ask, sink);
@@ -61,10 +65,6 @@ impl EsclScanner {
                     job.handle_waited();
                 }
                 Step::Done(reached) => break reached,
-            }
-            // Seen once: to end the job takes its time.
-            if stop.take_if(|stop| stop.is_raised()).is_some() {
-                job.handle_stop();
             }
         };
         match &reached {
