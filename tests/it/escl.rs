@@ -414,13 +414,36 @@ fn what_does_no_harm_is_passed_over() {
 #[test]
 fn documents_are_read_whatever_their_prefixes_are() {
     for dress in [Dress::Canon, Dress::Xerox] {
-        for odd in [Oddity::DefaultNamespace, Oddity::OtherPrefixes] {
+        for odd in [
+            Oddity::DefaultNamespace,
+            Oddity::OtherPrefixes,
+            Oddity::Utf16,
+        ] {
             let mut desk = Desk::new(dress, 2, &[odd]);
             desk.expect(&feeder(), 2);
             let requests = desk.sim.requests();
             assert!(requests.iter().any(|it| it.ends_with("ScannerStatus")));
         }
     }
+}
+
+#[test]
+fn a_scanner_that_compresses_its_answers_is_told_as_such() {
+    let mut desk = Desk::hp(2, &[Oddity::Gzip]);
+    let refused = open(&desk.sim.url(), &[]).err().expect("refused");
+    let cause = std::error::Error::source(&refused)
+        .expect("a cause")
+        .to_string();
+    assert!(
+        cause.contains("compresses its answers unasked (\"gzip\")"),
+        "{cause}"
+    );
+    assert!(cause.ends_with("update its firmware"), "{cause}");
+    // A status that cannot be read is no reason against a job.
+    desk.expect(&feeder(), 2);
+    let fault = desk.scanner.status().expect_err("no status");
+    assert_eq!(fault.kind, ScannerErrorKind::Protocol, "{fault}");
+    assert!(fault.message.ends_with("firmware"), "{fault}");
 }
 
 #[test]

@@ -128,6 +128,16 @@ impl Device {
             .push(format!("{} {}", request.method, request.path));
         let mut written = state.route(self.dress, request, origin);
         let answer = &mut written.answer;
+        if answer.is_document() {
+            if state.has(Oddity::Utf16) {
+                answer.body = wrap::utf16(&answer.body);
+            }
+            if state.has(Oddity::Gzip) {
+                answer.body = wrap::gzip(&answer.body);
+                let encoding = ("Content-Encoding".to_owned(), "gzip".to_owned());
+                answer.headers.push(encoding);
+            }
+        }
         answer
             .headers
             .push(("Server".to_owned(), self.dress.server().to_owned()));

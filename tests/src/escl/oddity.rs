@@ -78,6 +78,10 @@ oddities! {
     DefaultNamespace = "default-namespace",
     /// Documents have other prefixes than the usual ones.
     OtherPrefixes = "other-prefixes",
+    /// Documents are UTF-16 with a byte order mark.
+    Utf16 = "utf-16",
+    /// Documents are compressed, although that was not asked for.
+    Gzip = "gzip",
     /// Each page is a PDF of its own.
     Pdf = "pdf",
     /// The whole stack is one PDF.

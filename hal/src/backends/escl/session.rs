@@ -154,7 +154,13 @@ impl Session {
                 if exchange.code() != 200 {
                     return Ok(self.code(exchange));
                 }
-                let body = read_all(&mut *exchange)?;
+                let body = match read_all(&mut *exchange) {
+                    // It has answered, and not in a way that can be read.
+                    Err(error) if error.kind == WebErrorKind::Protocol => {
+                        return Ok(Answer::NoPage(error.message, false));
+                    }
+                    body => body?,
+                };
                 self.kept = Some(exchange);
                 Ok(match Status::parse(&body) {
                     Ok(status) => Answer::Status(status),
@@ -299,7 +305,7 @@ fn plain(exchange: &dyn Exchange) -> Result<(), WebError> {
     }
     let name: String = encoding.chars().take(20).collect();
     Err(protocol(format!(
-        "it compresses its answers unasked ({name:?})"
+        "it compresses its answers unasked ({name:?}); update its firmware"
     )))
 }
 
