@@ -306,10 +306,14 @@ pub trait Scanner: Send {
     /// # Errors
     /// When the scanner does not answer.
     fn status(&mut self) -> Result<ScannerStatus, ScannerError>;
+    /// What tells that the job to be started next is no longer wanted. A scanner whose device may let it
+    /// wait for a job looks at it as at [`PageSink::stop`].
+    fn heed(&mut self, _stop: StopFlag) {}
     /// Starts a job. No paper moves before this.
     ///
     /// # Errors
-    /// When the settings are not possible or a person must act first.
+    /// When the settings are not possible or a person must act first;
+    /// [`ScannerErrorKind::SinkRefused`] when the job is no longer wanted.
     fn start(&mut self, settings: &ScanSettings) -> Result<(), ScannerError>;
     /// Scans the next page into `sink`, in pieces of at most 64 KiB.
     ///

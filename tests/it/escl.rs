@@ -1,5 +1,6 @@
 //! The eSCL backend against the simulated scanner, over real HTTP, in every maker's dress.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use scantrip_hal::scanner::{
     Scanner, ScannerError, ScannerErrorKind, Side, SinkRefused, StopFlag,
 };
 use scantrip_hal::sim::{Fault, SimConfig, SimMfp};
+use scantrip_tests::document;
 use scantrip_tests::escl::EsclSim;
 use scantrip_tests::escl::dress::Dress;
 use scantrip_tests::escl::oddity::Oddity;
-use scantrip_tests::{document, program};
+use scantrip_tests::program::{self, Running};
 use tempfile::TempDir;
 
 use crate::world::{INVOICES, World, words};
@@ -785,6 +787,49 @@ fn what_the_scanner_cannot_do_is_replaced_by_the_nearest_unless_it_is_a_must() {
     assert_eq!(output.status.code(), Some(2), "{}", words(&output));
     let requests = office.sim.requests();
     assert!(!requests.iter().any(|it| it.starts_with("POST")));
+}
+
+#[test]
+fn an_interrupt_ends_a_scan_soon_and_leaves_no_job_on_the_scanner() {
+    let stopped = "stopped before paper moved; what was saved stays saved";
+    for (odd, last, told, ended) in [
+        // A flatbed that takes ten minutes.
+        (
+            Oddity::SlowFirstByte(600_000),
+            "NextDocument",
+            "stopped; put page 1 and what follows back to go on; 0 pages stay saved",
+            true,
+        ),
+        // It warms up: there is no job yet.
+        (Oddity::BusyAtFirst(9), "ScanJobs", stopped, false),
+        // It has the job, and has not told where.
+        (Oddity::SlowCreated(2000), "ScanJobs", stopped, true),
+    ] {
+        let office = Office::new(Dress::Hp, 1, &[]);
+        office.sim.set_oddities(&[odd]);
+        let mut scan = office.world.stage.agent();
+        scan.args(["scan", "--workflow", "Invoices", "--field", "customer=Stop"])
+            .args(["--source", "platen"]);
+        let file = office.world.folder().join("scan.txt");
+        let scan = Running::start_into(&mut scan, &file).expect("it starts");
+        let requests = || office.sim.requests();
+        program::until("the scanner is asked", || {
+            requests().iter().any(|it| it.ends_with(last))
+        });
+        let interrupt = format!("kill -INT {}", scan.id());
+        program::run(program::command("sh").args(["-c", &interrupt])).expect("a signal");
+        let scan = RefCell::new(scan);
+        program::until("the command ends", || {
+            scan.borrow_mut().has_ended().expect("it can be asked")
+        });
+        let words = std::fs::read_to_string(&file).expect("what it printed");
+        assert!(words.contains(told), "{odd:?}: {words}");
+        let requests = requests();
+        let posts = requests.iter().filter(|it| it.starts_with("POST"));
+        assert!(posts.count() <= 2, "{odd:?}: {requests:?}");
+        let deleted = requests.iter().any(|it| it.starts_with("DELETE"));
+        assert_eq!(deleted, ended, "{odd:?}: {requests:?}");
+    }
 }
 
 #[test]

@@ -97,6 +97,8 @@ enum Stop {
 pub struct Machine {
     jobs: BTreeMap<JobId, Job>,
     lane: Lane,
+    /// Raised when nobody wants the job that is being opened any more.
+    opening: StopFlag,
     out: std::collections::VecDeque<Action>,
 }
 
@@ -107,6 +109,7 @@ impl Machine {
         let mut machine = Self {
             jobs: BTreeMap::new(),
             lane: Lane::Free,
+            opening: StopFlag::default(),
             out: std::collections::VecDeque::new(),
         };
         for draft in drafts {
@@ -141,6 +144,13 @@ impl Machine {
         true
     }
 
+    /// A person does not wait for a job to be opened any more. It is refused as soon as the scanner lets
+    /// go of it.
+    pub fn handle_cancel(&mut self, token: Token) {
+        self.opening.raise();
+        self.reply(token, Ok(Reply::Done));
+    }
+
     /// What the scanner can do, and the settings if they decide.
     pub fn handle_looked(
         &mut self,
@@ -152,6 +162,9 @@ impl Machine {
             log::warn!("capture: nobody asked what the scanner can do");
             return;
         };
+        if self.opening.is_raised() {
+            return self.reply(token, Err(scanner(rules::STOPPED.to_owned())));
+        }
         let rules = self.rules(&plan, world);
         if let Some(rules) = rules
             && let Err(refused) = gate::check(rules, readings, &world.time)
@@ -447,6 +460,7 @@ impl Machine {
         let settings = rules.map(|rules| requirement::ids(&rules.requires));
         let settings = settings.unwrap_or_default();
         self.lane = Lane::Looking { token, plan };
+        self.opening = StopFlag::default();
         self.scan(Scan::Look { settings });
     }
 
@@ -480,6 +494,7 @@ impl Machine {
             new,
             recipient,
             settings,
+            stop: self.opening.clone(),
         });
     }
 

@@ -114,6 +114,8 @@ oddities! {
     Restart(u32) = "restart",
     /// Somebody presses stop at the device instead of page N.
     StopAtDevice(u32) = "stop-at-device",
+    /// The answer to a new job takes N ms.
+    SlowCreated(u32) = "slow-created",
     /// The first page takes N ms to begin.
     SlowFirstByte(u32) = "slow-first-byte",
     /// Everything leads to TLS with 301.

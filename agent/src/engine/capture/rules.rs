@@ -186,6 +186,9 @@ pub(super) fn again(memo: &ScanMemo) -> ScanRequest {
     }
 }
 
+/// Why a job is not opened that nobody wants any more.
+pub(super) const STOPPED: &str = "stopped before paper moved; what was saved stays saved";
+
 /// Why the scanner takes no job, before page `next` and before paper moves.
 #[must_use]
 pub fn refusal(kind: ScannerErrorKind, message: &str, next: u32) -> String {
@@ -193,6 +196,7 @@ pub fn refusal(kind: ScannerErrorKind, message: &str, next: u32) -> String {
         ScannerErrorKind::Busy => {
             "another job holds the scanner; try again when it is through".to_owned()
         }
+        ScannerErrorKind::SinkRefused => STOPPED.to_owned(),
         ScannerErrorKind::Unsupported | ScannerErrorKind::Protocol => {
             format!("the scanner takes no job: {message}")
         }

@@ -264,6 +264,28 @@ fn a_stop_is_told_to_the_page_in_hand_and_the_saved_ones_stay() {
 }
 
 #[test]
+fn a_job_that_nobody_waits_for_is_not_opened() {
+    let stopped = "refused Scanner: stopped before paper moved; what was saved stays saved";
+    let mut scene = Scene::new();
+    // While the scanner is asked what it can do.
+    scene.scan(|_| {});
+    scene.machine.handle_cancel(Token(9));
+    scene.looked();
+    scene.expect(&["look", "reply done", stopped]);
+    assert!(scene.machine.is_idle());
+    // While it starts; a cancel counts for the job that is being opened, not for the next.
+    scene.scan(|_| {});
+    scene.looked();
+    let begun = std::iter::from_fn(|| scene.machine.poll_action()).last();
+    let Some(Action::Scan(Scan::Begin { stop, .. })) = begun else {
+        panic!("{begun:?}");
+    };
+    assert!(!stop.is_raised());
+    scene.machine.handle_cancel(Token(9));
+    assert!(stop.is_raised());
+}
+
+#[test]
 fn a_stack_is_scanned_and_finished_by_itself() {
     let mut scene = Scene::new();
     scene.open(2, true);

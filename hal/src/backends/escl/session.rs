@@ -132,7 +132,7 @@ impl Session {
 
     /// Asks what the device is doing.
     pub(crate) fn status(&mut self) -> Result<Status, WebError> {
-        match self.try_out(&Ask::Status, &mut NoSink)? {
+        match self.try_out(&Ask::Status, &mut NoSink(None), None)? {
             Answer::Status(status) => Ok(status),
             Answer::Code(code, _) => Err(protocol(format!("its status answers HTTP {code}"))),
             Answer::NoPage(why, _) => Err(protocol(format!("its status cannot be read: {why}"))),
@@ -140,17 +140,30 @@ impl Session {
         }
     }
 
-    /// Carries out a job's request; a page goes into `sink`.
-    pub(crate) fn carry_out(&mut self, ask: &Ask, sink: &mut dyn PageSink) -> Answer {
-        self.try_out(ask, sink)
+    /// Carries out a job's request; a page goes into `sink`. `stop` gives up what only asks.
+    pub(crate) fn carry_out(
+        &mut self,
+        ask: &Ask,
+        sink: &mut dyn PageSink,
+        stop: Option<&StopFlag>,
+    ) -> Answer {
+        self.try_out(ask, sink, stop)
             .unwrap_or_else(|error| Answer::Failed(error.message))
     }
 
-    fn try_out(&mut self, ask: &Ask, sink: &mut dyn PageSink) -> Result<Answer, WebError> {
+    fn try_out(
+        &mut self,
+        ask: &Ask,
+        sink: &mut dyn PageSink,
+        stop: Option<&StopFlag>,
+    ) -> Result<Answer, WebError> {
         match ask {
             Ask::Status => {
                 let path = self.url.path("ScannerStatus");
-                let mut exchange = self.ask(&Query::short(Method::Get, &path))?;
+                let mut exchange = self.ask(&Query {
+                    stop: stop.cloned(),
+                    ..Query::short(Method::Get, &path)
+                })?;
                 if exchange.code() != 200 {
                     return Ok(self.code(exchange));
                 }
@@ -185,7 +198,7 @@ impl Session {
                 let path = below(job, NEXT_DOCUMENT);
                 let mut exchange = self.ask(&Query {
                     patience: LONG,
-                    stop: sink.stop(),
+                    stop: stop.cloned(),
                     ..Query::short(Method::Get, &path)
                 })?;
                 if exchange.code() != 200 {
@@ -262,12 +275,16 @@ impl Session {
     }
 }
 
-/// Of requests without a page.
-pub(super) struct NoSink;
+/// Of requests without a page, with what gives them up.
+pub(super) struct NoSink(pub(super) Option<StopFlag>);
 
 impl PageSink for NoSink {
     fn write(&mut self, _bytes: &[u8]) -> Result<(), SinkRefused> {
         Err(SinkRefused)
+    }
+
+    fn stop(&self) -> Option<StopFlag> {
+        self.0.clone()
     }
 }
 
