@@ -299,7 +299,13 @@ mod tests {
     }
 
     fn fixture(backend: &str, folder: &Path) -> Fixture {
-        assert_eq!(backend, "sim", "a backend needs a fixture here");
+        match backend {
+            "sim" => sim(folder),
+            _ => panic!("{backend} needs a fixture here"),
+        }
+    }
+
+    fn sim(folder: &Path) -> Fixture {
         let control = folder.join("control");
         let value = control.display().to_string();
         let mut order = "sheets=2".to_owned();
