@@ -10,6 +10,7 @@ use crate::scanner::{
     ScanSettings, Scanner, ScannerCapabilities, ScannerError, ScannerErrorKind, ScannerState,
     ScannerStatus, Side, SinkRefused, SourceCapabilities, StopFlag,
 };
+use crate::settings::short;
 
 const RESOLUTIONS_DPI: [u16; 6] = [75, 100, 150, 200, 300, 600];
 /// How soon a stop is seen while a page takes its time.
@@ -434,14 +435,8 @@ fn feed_error(cause: FeedError) -> ScannerError {
 
 /// An error with as much of the message as fits.
 fn error(kind: ScannerErrorKind, message: &str) -> ScannerError {
-    let mut short = heapless::String::new();
-    for symbol in message.chars() {
-        if short.push(symbol).is_err() {
-            break;
-        }
-    }
     ScannerError {
         kind,
-        message: short,
+        message: short(message),
     }
 }

@@ -9,6 +9,7 @@ use crate::scanner::{
     MediaSize, NextPage, PageInfo, PageSink, ScanSettings, Scanner, ScannerCapabilities,
     ScannerError, ScannerErrorKind, ScannerState, ScannerStatus, Side, StopFlag,
 };
+use crate::settings::short;
 use crate::web::{WebError, WebErrorKind};
 
 /// Resolutions that a device may take in place of the one it was asked for.
@@ -219,15 +220,9 @@ fn offline(cause: &WebError) -> ScannerError {
 
 /// An error with as much of the message as fits.
 pub(super) fn error(kind: ScannerErrorKind, message: &str) -> ScannerError {
-    let mut short = heapless::String::new();
-    for symbol in message.chars() {
-        if short.push(symbol).is_err() {
-            break;
-        }
-    }
     ScannerError {
         kind,
-        message: short,
+        message: short(message),
     }
 }
 
