@@ -35,6 +35,9 @@ pub enum Request {
     },
     /// Begin a job: admit it, feed the paper, seal each page.
     Scan(ScanRequest),
+    /// Give up the [`Request::Scan`] or [`Edit::AddMore`] that is not answered yet: it is refused, and
+    /// no paper moves. `Done` also when there is none.
+    Cancel,
     /// Change a job that is not yet finished.
     Edit {
         /// The job's id.
@@ -125,7 +128,7 @@ pub enum Reply {
         /// The job's id.
         job: String,
     },
-    /// Of [`Request::Edit`], [`Request::Sync`] and [`Request::AcceptSettings`].
+    /// Of [`Request::Edit`], [`Request::Cancel`], [`Request::Sync`] and [`Request::AcceptSettings`].
     Done,
 }
 
@@ -305,6 +308,11 @@ pub struct EnrolledView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum JobEvent {
+    /// The device cannot do what the workflow asks for and does the nearest.
+    Adapted {
+        /// What is done instead.
+        message: String,
+    },
     /// Paper moves.
     Feeding,
     /// A page is durable.

@@ -223,6 +223,7 @@ impl Engine {
             }
             Request::Sync => self.session.handle_sync(now, token),
             Request::Scan(request) => self.scan(now, token, fresh, request),
+            Request::Cancel => self.capture.handle_cancel(token),
             Request::Edit { job, edit } => self.edit(now, token, &job, edit),
             Request::Unenroll { confirmed } => self.unenroll(token, confirmed),
             Request::Status

@@ -12,12 +12,17 @@ pub(crate) mod workflow;
 
 use std::time::{Duration, UNIX_EPOCH};
 
-/// The text with control characters and changes of writing direction made visible.
+/// Whether a terminal would act on the character rather than show it: control characters and changes
+/// of writing direction.
+pub(crate) fn is_hidden(symbol: char) -> bool {
+    symbol.is_control() || matches!(symbol, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text with what [`is_hidden`] made visible.
 pub(crate) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for symbol in text.chars() {
-        let turns = matches!(symbol, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if symbol.is_control() || turns {
+        if is_hidden(symbol) {
             plain.extend(symbol.escape_default());
         } else {
             plain.push(symbol);

@@ -144,7 +144,9 @@ pub enum FieldKind {
     Unknown,
 }
 
-/// Which scan settings a workflow allows; the first of each list is the default. Empty: any.
+/// Which scan settings a workflow allows; the first of each list that the device has is the default.
+/// Empty: any. Of a list of which the device has nothing, the nearest that it has is used, and the
+/// person told, unless [`ScanRules::must`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanRules {
     /// `adf`, `platen`.
@@ -159,6 +161,10 @@ pub struct ScanRules {
     /// Whether both sides are scanned unless the person says otherwise; `None`: one side.
     #[serde(default)]
     pub duplex: Option<bool>,
+    /// Whether a device that has nothing of a list refuses to scan. Agents before this key always
+    /// do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub must: bool,
 }
 
 /// What the runner needs of a job; sealed, object 0.

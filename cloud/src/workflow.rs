@@ -9,8 +9,15 @@
 //! | `retention_days` | how long sealed pages are kept after delivery, 0 to 3650; 30 if left out |
 //! | `requires` | what the device's settings must be, such as `"storage.encryption=all"` |
 //! | `[[fields]]` | `name`, `label`, `type` (text, number, date, choice), `required`, ... |
-//! | `[scan]` | `sources`, `color_modes` (color, gray, bw), `resolutions_dpi`, `duplex` |
+//! | `[scan]` | `sources`, `color_modes` (color, gray, bw), `resolutions_dpi`, `duplex`, `must` |
 //! | `[[steps]]` | `use` names one of [`STEPS`]; the other keys are its options |
+//!
+//! The lists of `[scan]` are what a person may choose from; the first that the device has is used
+//! when nobody chooses. A device that has nothing of a list takes the nearest that it has (200 dpi
+//! for 300, color for gray, the glass for a feeder), and says so in one line before the first page;
+//! the manifest tells the resolution that was used. With `must = true` it refuses instead, before
+//! paper moves. `duplex = true` on a feeder that takes one side is always refused until the person
+//! says one side: half of the document would be missing.
 //!
 //! Fields may also have `default`, `pattern` and, of type choice, `choices`.
 //! A `pattern` is a regular expression in the dialect of the crate `regex-lite`, which devices use
@@ -122,6 +129,8 @@ struct RawScan {
     #[serde(default)]
     resolutions_dpi: Vec<Spanned<i64>>,
     duplex: Option<bool>,
+    #[serde(default)]
+    must: bool,
 }
 
 impl Workflow {
@@ -267,6 +276,7 @@ fn scan(raw: &RawScan) -> Result<wire::ScanRules, Fault> {
             .map(dpi)
             .collect::<Result<_, _>>()?,
         duplex: raw.duplex,
+        must: raw.must,
     })
 }
 

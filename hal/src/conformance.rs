@@ -7,7 +7,7 @@ use core::fmt::Debug;
 
 use crate::scanner::{
     AdfState, InputSource, MediaSize, NextPage, PageInfo, PageSink, ScanSettings, Scanner,
-    ScannerError, ScannerErrorKind, ScannerState, Side, SinkRefused, SourceCapabilities,
+    ScannerError, ScannerErrorKind, ScannerState, Side, SinkRefused, SourceCapabilities, StopFlag,
 };
 
 /// Bytes that a scanner may give at once.
@@ -50,6 +50,7 @@ pub fn check(scanner: &mut dyn Scanner, load: &mut dyn FnMut()) -> Result<(), No
         check_no_job(scanner)?;
         check_impossible_settings(scanner, &settings, source)?;
         check_refusing_sink(scanner, &settings)?;
+        check_stop(scanner, &settings)?;
         check_cancel(scanner, &settings)?;
         match input {
             InputSource::Platen => check_glass(scanner, &settings)?,
@@ -133,6 +134,19 @@ fn check_refusing_sink(
     let as_refused = kind == Some(ScannerErrorKind::SinkRefused);
     require("a sink that refuses ends the page", as_refused, &ended)?;
     require("nothing comes after a refusal", sink.calls == 1, &sink)
+}
+
+fn check_stop(scanner: &mut dyn Scanner, settings: &ScanSettings) -> Result<(), NonConformance> {
+    scanner.start(settings).map_err(failed("start"))?;
+    let mut sink = Sink::default();
+    sink.stop.raise();
+    let ended = scanner.next_page(&mut sink);
+    let kind = ended.as_ref().err().map(|cause| cause.kind);
+    let as_refused = kind == Some(ScannerErrorKind::SinkRefused);
+    require("a raised stop ends the page", as_refused, &ended)?;
+    require("no byte comes after a stop", sink.bytes == 0, &sink)?;
+    let next = scanner.next_page(&mut Sink::default());
+    require("after a stop there is no page", next.is_err(), &next)
 }
 
 fn check_cancel(scanner: &mut dyn Scanner, settings: &ScanSettings) -> Result<(), NonConformance> {
@@ -246,6 +260,7 @@ struct Sink {
     calls: u32,
     bytes: usize,
     largest: usize,
+    stop: StopFlag,
 }
 
 impl PageSink for Sink {
@@ -258,6 +273,10 @@ impl PageSink for Sink {
         } else {
             Ok(())
         }
+    }
+
+    fn stop(&self) -> Option<StopFlag> {
+        Some(self.stop.clone())
     }
 }
 
@@ -280,7 +299,13 @@ mod tests {
     }
 
     fn fixture(backend: &str, folder: &Path) -> Fixture {
-        assert_eq!(backend, "sim", "a backend needs a fixture here");
+        match backend {
+            "sim" => sim(folder),
+            _ => panic!("{backend} needs a fixture here"),
+        }
+    }
+
+    fn sim(folder: &Path) -> Fixture {
         let control = folder.join("control");
         let value = control.display().to_string();
         let mut order = "sheets=2".to_owned();
@@ -333,6 +358,44 @@ mod tests {
         fn cancel(&mut self) -> Result<(), ScannerError> {
             self.0.cancel()
         }
+    }
+
+    /// A scanner that hears of no stop.
+    struct Deaf(SimScanner);
+
+    impl Scanner for Deaf {
+        fn capabilities(&mut self) -> Result<ScannerCapabilities, ScannerError> {
+            self.0.capabilities()
+        }
+
+        fn status(&mut self) -> Result<ScannerStatus, ScannerError> {
+            self.0.status()
+        }
+
+        fn start(&mut self, settings: &ScanSettings) -> Result<(), ScannerError> {
+            self.0.start(settings)
+        }
+
+        fn next_page(&mut self, sink: &mut dyn PageSink) -> Result<NextPage, ScannerError> {
+            struct Muffled<'a>(&'a mut dyn PageSink);
+            impl PageSink for Muffled<'_> {
+                fn write(&mut self, bytes: &[u8]) -> Result<(), SinkRefused> {
+                    self.0.write(bytes)
+                }
+            }
+            self.0.next_page(&mut Muffled(sink))
+        }
+
+        fn cancel(&mut self) -> Result<(), ScannerError> {
+            self.0.cancel()
+        }
+    }
+
+    #[test]
+    fn a_scanner_that_hears_of_no_stop_does_not_conform() {
+        let mfp = SimMfp::new(SimConfig::default()).unwrap();
+        let refused = check(&mut Deaf(mfp.scanner()), &mut || mfp.load(2)).unwrap_err();
+        assert_eq!(refused.claim, "a raised stop ends the page");
     }
 
     #[test]

@@ -282,8 +282,9 @@ pub trait PageSink {
     /// # Errors
     /// [`SinkRefused`] when the page must stop here.
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkRefused>;
-    /// What tells that the page is no longer wanted. A scanner that waits for a device looks at it
-    /// now and then, and ends the job there with [`ScannerErrorKind::SinkRefused`].
+    /// What tells that the page is no longer wanted. A scanner looks at it before the page, between
+    /// its pieces and several times a second while it waits for a device; it ends the job there with
+    /// [`ScannerErrorKind::SinkRefused`].
     fn stop(&self) -> Option<StopFlag> {
         None
     }
@@ -305,10 +306,14 @@ pub trait Scanner: Send {
     /// # Errors
     /// When the scanner does not answer.
     fn status(&mut self) -> Result<ScannerStatus, ScannerError>;
+    /// What tells that the job to be started next is no longer wanted. A scanner whose device may let it
+    /// wait for a job looks at it as at [`PageSink::stop`].
+    fn heed(&mut self, _stop: StopFlag) {}
     /// Starts a job. No paper moves before this.
     ///
     /// # Errors
-    /// When the settings are not possible or a person must act first.
+    /// When the settings are not possible or a person must act first;
+    /// [`ScannerErrorKind::SinkRefused`] when the job is no longer wanted.
     fn start(&mut self, settings: &ScanSettings) -> Result<(), ScannerError>;
     /// Scans the next page into `sink`, in pieces of at most 64 KiB.
     ///

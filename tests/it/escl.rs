@@ -1,5 +1,6 @@
 //! The eSCL backend against the simulated scanner, over real HTTP, in every maker's dress.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,13 +14,14 @@ use scantrip_hal::scanner::{
     Scanner, ScannerError, ScannerErrorKind, Side, SinkRefused, StopFlag,
 };
 use scantrip_hal::sim::{Fault, SimConfig, SimMfp};
+use scantrip_tests::document;
 use scantrip_tests::escl::EsclSim;
 use scantrip_tests::escl::dress::Dress;
 use scantrip_tests::escl::oddity::Oddity;
-use scantrip_tests::{document, program};
+use scantrip_tests::program::{self, Running};
 use tempfile::TempDir;
 
-use crate::world::{World, words};
+use crate::world::{INVOICES, World, words};
 
 /// A simulated scanner and the backend that drives it. Waits take no time.
 struct Desk {
@@ -414,13 +416,36 @@ fn what_does_no_harm_is_passed_over() {
 #[test]
 fn documents_are_read_whatever_their_prefixes_are() {
     for dress in [Dress::Canon, Dress::Xerox] {
-        for odd in [Oddity::DefaultNamespace, Oddity::OtherPrefixes] {
+        for odd in [
+            Oddity::DefaultNamespace,
+            Oddity::OtherPrefixes,
+            Oddity::Utf16,
+        ] {
             let mut desk = Desk::new(dress, 2, &[odd]);
             desk.expect(&feeder(), 2);
             let requests = desk.sim.requests();
             assert!(requests.iter().any(|it| it.ends_with("ScannerStatus")));
         }
     }
+}
+
+#[test]
+fn a_scanner_that_compresses_its_answers_is_told_as_such() {
+    let mut desk = Desk::hp(2, &[Oddity::Gzip]);
+    let refused = open(&desk.sim.url(), &[]).err().expect("refused");
+    let cause = std::error::Error::source(&refused)
+        .expect("a cause")
+        .to_string();
+    assert!(
+        cause.contains("compresses its answers unasked (\"gzip\")"),
+        "{cause}"
+    );
+    assert!(cause.ends_with("update its firmware"), "{cause}");
+    // A status that cannot be read is no reason against a job.
+    desk.expect(&feeder(), 2);
+    let fault = desk.scanner.status().expect_err("no status");
+    assert_eq!(fault.kind, ScannerErrorKind::Protocol, "{fault}");
+    assert!(fault.message.ends_with("firmware"), "{fault}");
 }
 
 #[test]
@@ -681,7 +706,10 @@ struct Office {
 
 impl Office {
     fn new(dress: Dress, sheets: u32, more: &[Oddity]) -> Self {
-        let world = World::new();
+        Self::of(World::new(), dress, sheets, more)
+    }
+
+    fn of(world: World, dress: Dress, sheets: u32, more: &[Oddity]) -> Self {
         let config = SimConfig {
             sheets,
             dpi: 600,
@@ -735,6 +763,73 @@ fn a_stack_goes_from_a_network_scanner_to_its_document() {
     let output = office.world.scan("Escl");
     assert!(output.status.success(), "{}", words(&output));
     office.world.expect_one_document();
+}
+
+#[test]
+fn what_the_scanner_cannot_do_is_replaced_by_the_nearest_unless_it_is_a_must() {
+    let wish = "color_modes = [\"bw\"]\nresolutions_dpi = [75]";
+    let workflow = INVOICES.replace("resolutions_dpi = [75, 600]", wish);
+    // It has 100 dpi and up, no black and white, and a glass lower than A4.
+    let office = Office::of(World::with(&workflow, Vec::new()), Dress::Brother, 2, &[]);
+    let output = office.world.scan("Nearest");
+    assert!(output.status.success(), "{}", words(&output));
+    let told = "this device cannot do all that the workflow asks for: in gray instead of bw, with 100 \
+                dpi instead of 75 dpi\n";
+    assert!(words(&output).contains(told), "{}", words(&output));
+    office.world.expect_one_document();
+    // A page is as large as it was, for the manifest tells what was used.
+    let document = &office.world.stage.delivered().expect("the destination")[0];
+    let boxes = document::media_boxes(document).expect("media boxes");
+    assert!(boxes[0].starts_with("0 0 594."), "{boxes:?}");
+    let must = workflow.replace(wish, &format!("{wish}\nmust = true"));
+    let office = Office::of(World::with(&must, Vec::new()), Dress::Brother, 2, &[]);
+    let output = office.world.scan("Must");
+    assert_eq!(output.status.code(), Some(2), "{}", words(&output));
+    let requests = office.sim.requests();
+    assert!(!requests.iter().any(|it| it.starts_with("POST")));
+}
+
+#[test]
+fn an_interrupt_ends_a_scan_soon_and_leaves_no_job_on_the_scanner() {
+    let stopped = "stopped before paper moved; what was saved stays saved";
+    for (odd, last, told, ended) in [
+        // A flatbed that takes ten minutes.
+        (
+            Oddity::SlowFirstByte(600_000),
+            "NextDocument",
+            "stopped; put page 1 and what follows back to go on; 0 pages stay saved",
+            true,
+        ),
+        // It warms up: there is no job yet.
+        (Oddity::BusyAtFirst(9), "ScanJobs", stopped, false),
+        // It has the job, and has not told where.
+        (Oddity::SlowCreated(2000), "ScanJobs", stopped, true),
+    ] {
+        let office = Office::new(Dress::Hp, 1, &[]);
+        office.sim.set_oddities(&[odd]);
+        let mut scan = office.world.stage.agent();
+        scan.args(["scan", "--workflow", "Invoices", "--field", "customer=Stop"])
+            .args(["--source", "platen"]);
+        let file = office.world.folder().join("scan.txt");
+        let scan = Running::start_into(&mut scan, &file).expect("it starts");
+        let requests = || office.sim.requests();
+        program::until("the scanner is asked", || {
+            requests().iter().any(|it| it.ends_with(last))
+        });
+        let interrupt = format!("kill -INT {}", scan.id());
+        program::run(program::command("sh").args(["-c", &interrupt])).expect("a signal");
+        let scan = RefCell::new(scan);
+        program::until("the command ends", || {
+            scan.borrow_mut().has_ended().expect("it can be asked")
+        });
+        let words = std::fs::read_to_string(&file).expect("what it printed");
+        assert!(words.contains(told), "{odd:?}: {words}");
+        let requests = requests();
+        let posts = requests.iter().filter(|it| it.starts_with("POST"));
+        assert!(posts.count() <= 2, "{odd:?}: {requests:?}");
+        let deleted = requests.iter().any(|it| it.starts_with("DELETE"));
+        assert_eq!(deleted, ended, "{odd:?}: {requests:?}");
+    }
 }
 
 #[test]

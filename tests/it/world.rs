@@ -45,6 +45,11 @@ impl World {
 
     /// As [`World::new`], with a cloud whose clock is off; see [`program::clock_off_by`].
     pub(crate) fn at(cloud_environment: Vec<(String, String)>) -> Self {
+        Self::with(INVOICES, cloud_environment)
+    }
+
+    /// As [`World::at`], with another workflow, whose documents go to `OUT`.
+    pub(crate) fn with(workflow: &str, cloud_environment: Vec<(String, String)>) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let cast = Cast {
             agent: env!("CARGO_BIN_EXE_scantrip-under-test").into(),
@@ -54,7 +59,7 @@ impl World {
             cloud_environment,
         };
         let out = folder.path().join("out").display().to_string();
-        let stage = Stage::set_up(cast, &INVOICES.replace("OUT", &out)).expect("a stage");
+        let stage = Stage::set_up(cast, &workflow.replace("OUT", &out)).expect("a stage");
         Self { stage, folder }
     }
 

@@ -1,13 +1,16 @@
 //! The way to the agent: over the socket if one runs, else in this process.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use scantrip_config::Config;
 use scantrip_hal::clock::Clock;
 
 use super::Exit;
 use super::failure::Failure;
-use crate::api::Service;
+use crate::api::{Refusal, RefusalKind, Reply, Request, Service};
 use crate::compose;
 use crate::local_api::client::RemoteService;
 use crate::local_api::{AgentLock, LockError};
@@ -22,6 +25,44 @@ pub(crate) struct Access {
     /// Held while the agent runs in this process; let go of after it has stopped.
     pub(crate) _lock: Option<AgentLock>,
 }
+
+impl Access {
+    /// Asks for a job to be opened; Ctrl-C gives that up.
+    pub(crate) fn open_job(
+        &self,
+        request: Request,
+        interrupted: &AtomicBool,
+    ) -> Result<Reply, Refusal> {
+        let service = &*self.service;
+        std::thread::scope(|scope| {
+            let (tell, told) = mpsc::channel();
+            scope.spawn(move || tell.send(service.call(request)));
+            let mut asked = false;
+            loop {
+                match told.recv_timeout(LOOK) {
+                    Ok(reply) => return reply,
+                    Err(RecvTimeoutError::Disconnected) => return Err(no_answer()),
+                    Err(RecvTimeoutError::Timeout) => {}
+                }
+                if interrupted.load(Ordering::SeqCst) && !asked {
+                    asked = true;
+                    // An agent that cannot answers as it would have.
+                    drop(service.call(Request::Cancel));
+                }
+            }
+        })
+    }
+}
+
+fn no_answer() -> Refusal {
+    Refusal {
+        kind: RefusalKind::Internal,
+        message: "the agent gave no answer; see: scantrip jobs".to_owned(),
+    }
+}
+
+/// How soon Ctrl-C is seen.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Reaches the running agent, or starts one in this process.
 pub(crate) fn open(config: &Config, clock: &Arc<dyn Clock>, mode: Mode) -> Result<Access, Failure> {

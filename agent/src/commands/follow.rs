@@ -179,7 +179,8 @@ impl<'a> Follow<'a> {
             JobEvent::StackEnd if goal == Goal::StackEnd => return Ok(Step::Over("draft")),
             JobEvent::StackEnd => self.finish_due = goal == Goal::Finished,
             JobEvent::Saved { .. } => self.finish_due = false,
-            JobEvent::Feeding
+            JobEvent::Adapted { .. }
+            | JobEvent::Feeding
             | JobEvent::PageSaved { .. }
             | JobEvent::Sending { .. }
             | JobEvent::Waiting { .. }

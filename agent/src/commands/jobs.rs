@@ -86,9 +86,11 @@ fn edit(
     edit: Edit,
     goal: Goal,
 ) -> Result<(), Failure> {
-    let mut follow = Follow::new(access, job.job.clone(), (world.interrupted)());
+    let interrupted = (world.interrupted)();
+    let mut follow = Follow::new(access, job.job.clone(), Arc::clone(&interrupted));
     follow.skip_past(world, 0);
-    call(access, job, edit)?;
+    let job = job.job.clone();
+    access.open_job(Request::Edit { job, edit }, &interrupted)?;
     follow.to(world, goal)
 }
 

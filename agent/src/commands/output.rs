@@ -7,8 +7,8 @@ use std::io::{self, IsTerminal as _, Write};
 use serde::Serialize;
 
 use super::failure::Failure;
-use crate::render::plain;
 use crate::render::progress::Shown;
+use crate::render::{is_hidden, plain};
 
 /// Both streams of a command.
 pub(crate) struct Output<'a> {
@@ -75,10 +75,10 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// A document on a line of its own.
+    /// A document on a line of its own. It reads the same, and is as harmless to a terminal as text.
     pub(crate) fn document<T: Serialize>(&mut self, document: &T) {
         match serde_json::to_string(document) {
-            Ok(text) => self.write(&(text + "\n")),
+            Ok(text) => self.write(&(harmless(&text) + "\n")),
             Err(error) => log::error!("the answer cannot be written as JSON: {error}"),
         }
     }
@@ -144,6 +144,20 @@ impl<'a> Output<'a> {
     }
 }
 
+/// JSON with what a terminal would act on in JSON's own escapes; serde_json does it for the characters
+/// below U+0020 alone.
+fn harmless(json: &str) -> String {
+    let mut harmless = String::with_capacity(json.len());
+    for symbol in json.chars() {
+        if is_hidden(symbol) {
+            harmless.push_str(&format!("\\u{:04x}", u32::from(symbol)));
+        } else {
+            harmless.push(symbol);
+        }
+    }
+    harmless
+}
+
 /// Width of the terminal; at least 20, and 80 where there is none.
 fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stdout());
@@ -188,6 +202,21 @@ mod tests {
             "{\"error\":\"it is full\\u001b\\nreally\",\"exit_code\":7}\n"
         );
         assert_eq!(err, "");
+    }
+
+    #[test]
+    fn a_document_reads_the_same_and_moves_no_cursor() {
+        let text = "a\u{202e}b\u{2066}c\u{9b}d\u{7f}e\u{1b}\"\\\nGröße 文書";
+        let mut out = Vec::new();
+        Output::to(&mut out, Vec::new(), true, true).document(&text);
+        let out = String::from_utf8(out).unwrap();
+        let line = out.strip_suffix('\n').unwrap();
+        assert!(!line.chars().any(is_hidden), "{line}");
+        assert!(
+            line.contains("\\u202e") && line.contains("Größe 文書"),
+            "{line}"
+        );
+        assert_eq!(serde_json::from_str::<String>(line).unwrap(), text);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) fn scan(
 ) -> Result<(), Failure> {
     // Before paper moves, so that Ctrl-C never hits a moving feeder.
     let interrupted = (world.interrupted)();
-    let reply = access.service.call(Request::Scan(request(options)?))?;
+    let reply = access.open_job(Request::Scan(request(options)?), &interrupted)?;
     let Reply::Started { job } = reply else {
         return Err(Failure::strange(&reply));
     };

@@ -105,7 +105,9 @@ impl ScannerDriver {
                 new,
                 recipient,
                 settings,
+                stop,
             } => {
+                self.scanner.heed(stop);
                 let begun = self.begin(job, new, &recipient, &settings);
                 if begun.is_ok() {
                     self.context.set_scanner("processing", None);

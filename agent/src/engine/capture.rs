@@ -46,6 +46,8 @@ enum Lane {
         token: Token,
         job: JobId,
         new: Option<Box<Job>>,
+        /// What the device does instead of what the workflow asks for.
+        instead: Option<String>,
     },
     Feeding {
         job: JobId,
@@ -95,6 +97,8 @@ enum Stop {
 pub struct Machine {
     jobs: BTreeMap<JobId, Job>,
     lane: Lane,
+    /// Raised when nobody wants the job that is being opened any more.
+    opening: StopFlag,
     out: std::collections::VecDeque<Action>,
 }
 
@@ -105,6 +109,7 @@ impl Machine {
         let mut machine = Self {
             jobs: BTreeMap::new(),
             lane: Lane::Free,
+            opening: StopFlag::default(),
             out: std::collections::VecDeque::new(),
         };
         for draft in drafts {
@@ -139,6 +144,13 @@ impl Machine {
         true
     }
 
+    /// A person does not wait for a job to be opened any more. It is refused as soon as the scanner lets
+    /// go of it.
+    pub fn handle_cancel(&mut self, token: Token) {
+        self.opening.raise();
+        self.reply(token, Ok(Reply::Done));
+    }
+
     /// What the scanner can do, and the settings if they decide.
     pub fn handle_looked(
         &mut self,
@@ -150,6 +162,9 @@ impl Machine {
             log::warn!("capture: nobody asked what the scanner can do");
             return;
         };
+        if self.opening.is_raised() {
+            return self.reply(token, Err(scanner(rules::STOPPED.to_owned())));
+        }
         let rules = self.rules(&plan, world);
         if let Some(rules) = rules
             && let Err(refused) = gate::check(rules, readings, &world.time)
@@ -168,9 +183,7 @@ impl Machine {
                 }
             });
         match (settings, world.recipient) {
-            (Ok(settings), Some(recipient)) => {
-                self.begin(token, plan, settings, recipient.clone());
-            }
+            (Ok(chosen), Some(recipient)) => self.begin(token, plan, chosen, recipient.clone()),
             (Ok(_), None) => self.reply(token, Err(no_key())),
             (Err(refusal), _) => self.reply(token, Err(refusal)),
         }
@@ -179,7 +192,12 @@ impl Machine {
     /// The job's file is open and the scanner started, or neither. `last_object` is the highest
     /// number used in the file.
     pub fn handle_begun(&mut self, result: Result<u32, Refusal>) {
-        let Lane::Opening { token, job, new } = std::mem::replace(&mut self.lane, Lane::Free)
+        let Lane::Opening {
+            token,
+            job,
+            new,
+            instead,
+        } = std::mem::replace(&mut self.lane, Lane::Free)
         else {
             log::warn!("capture: nobody asked to begin");
             return;
@@ -199,6 +217,9 @@ impl Machine {
             None => Reply::Done,
         };
         self.reply(token, Ok(reply));
+        if let Some(message) = instead {
+            self.tell(job, JobEvent::Adapted { message });
+        }
         self.tell(job, JobEvent::Feeding);
         let object = last_object.saturating_add(1);
         if let Some(open) = self.jobs.get_mut(&job) {
@@ -439,10 +460,17 @@ impl Machine {
         let settings = rules.map(|rules| requirement::ids(&rules.requires));
         let settings = settings.unwrap_or_default();
         self.lane = Lane::Looking { token, plan };
+        self.opening = StopFlag::default();
         self.scan(Scan::Look { settings });
     }
 
-    fn begin(&mut self, token: Token, plan: Plan, settings: ScanSettings, recipient: Recipient) {
+    fn begin(
+        &mut self,
+        token: Token,
+        plan: Plan,
+        (settings, instead): (ScanSettings, Option<String>),
+        recipient: Recipient,
+    ) {
         let (job, new, held) = match plan {
             Plan::New(id, mut job, new, _) => {
                 job.settings = Some(settings);
@@ -459,12 +487,14 @@ impl Machine {
             token,
             job,
             new: held,
+            instead,
         };
         self.scan(Scan::Begin {
             job,
             new,
             recipient,
             settings,
+            stop: self.opening.clone(),
         });
     }
 

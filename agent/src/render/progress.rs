@@ -44,6 +44,7 @@ impl Progress {
     /// Takes an event; tells what to show.
     pub(crate) fn handle(&mut self, event: &JobEvent, now: Instant) -> Shown {
         Shown::Line(match event {
+            JobEvent::Adapted { message } => plain(message),
             JobEvent::Feeding => {
                 self.feeding = Some(Feeding {
                     since: now,

@@ -76,6 +76,9 @@ fn scan_rules(rules: &ScanRules) -> String {
         Some(false) => parts.push("one side".to_owned()),
         None => {}
     }
+    if rules.must && !parts.is_empty() {
+        parts.push("nothing else".to_owned());
+    }
     parts.join(", ")
 }
 
@@ -115,6 +118,7 @@ mod tests {
                     color_modes: Vec::new(),
                     resolutions_dpi: vec![300, 600],
                     duplex: Some(true),
+                    must: true,
                 },
                 must_understand: Vec::new(),
                 requires: Vec::new(),
@@ -128,7 +132,7 @@ mod tests {
                 "  cannot be used here: it needs a newer agent",
                 "  --field customer=...  The customer, text, required",
                 "  --field kind=...  The kind, choice of in | out, default \"in\"",
-                "  scan: adf, 300 or 600 dpi, both sides",
+                "  scan: adf, 300 or 600 dpi, both sides, nothing else",
             ]
         );
         assert!(list(&[]).contains("scantrip sync"));

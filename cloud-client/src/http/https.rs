@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -257,7 +257,9 @@ impl HttpClient {
     }
 
     fn handshaker(&self, host: &str) -> Result<ClientConnection, ConnectError> {
-        let name = ServerName::try_from(host.to_owned())
+        // Of an address of a link, the interface is ours alone.
+        let address = host.split('%').next().unwrap_or_default();
+        let name = ServerName::try_from(address.to_owned())
             .map_err(|error| ConnectError::of_io(host, &io::Error::other(error)))?;
         ClientConnection::new(Arc::clone(&self.tls), name)
             .map_err(|error| ConnectError::of_tls(host, &error))
@@ -325,14 +327,12 @@ impl Resolver for Resolve {
             443
         };
         let host = uri.host().unwrap_or_default();
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        match bare.parse::<IpAddr>() {
+        let port = uri.port_u16().unwrap_or(default_port);
+        // As a whole, for an address of a link is read with its interface: `[fe80::1%2]:80`.
+        match format!("{host}:{port}").parse::<SocketAddr>() {
             Ok(address) => {
                 let mut addrs = self.empty();
-                addrs.push(SocketAddr::new(
-                    address,
-                    uri.port_u16().unwrap_or(default_port),
-                ));
+                addrs.push(address);
                 Ok(addrs)
             }
             Err(_name) => DefaultResolver::default().resolve(uri, config, timeout),

@@ -184,6 +184,12 @@ mod tests {
             ("http://10.0.0.1/", "http://10.0.0.1", 80, false),
             ("http://a.local:8080", "http://a.local:8080", 8080, false),
             ("https://a.local", "https://a.local", 443, true),
+            (
+                "http://[fe80::1%2]:8080",
+                "http://[fe80::1%2]:8080",
+                8080,
+                false,
+            ),
         ] {
             let url = BaseUrl::of_device(text).expect(text);
             assert_eq!((url.as_str(), url.port(), url.is_tls()), (plain, port, tls));

@@ -8,10 +8,13 @@ use super::{Fault, SimMfp, State};
 use crate::scanner::{
     AdfState, ColorMode, DocumentFormat, InputSource, MediaSize, NextPage, PageInfo, PageSink,
     ScanSettings, Scanner, ScannerCapabilities, ScannerError, ScannerErrorKind, ScannerState,
-    ScannerStatus, Side, SourceCapabilities,
+    ScannerStatus, Side, SinkRefused, SourceCapabilities, StopFlag,
 };
+use crate::settings::short;
 
 const RESOLUTIONS_DPI: [u16; 6] = [75, 100, 150, 200, 300, 600];
+/// How soon a stop is seen while a page takes its time.
+const GLANCE: Duration = Duration::from_millis(200);
 /// The glass takes A4 and Letter.
 const PLATEN_MAX: MediaSize = MediaSize {
     width: 2550,
@@ -119,6 +122,16 @@ impl SimScanner {
         }))
     }
 
+    /// Lets a page's time pass; less when `stop` is raised.
+    fn rest(&self, time: Duration, stop: Option<&StopFlag>) {
+        let mut left = time;
+        while !left.is_zero() && !stop.is_some_and(StopFlag::is_raised) {
+            let piece = stop.map_or(left, |_| left.min(GLANCE));
+            (self.mfp.shared.config.sleep)(piece);
+            left -= piece;
+        }
+    }
+
     /// Moves the page; `Ok` when the scanner takes it for whole.
     fn feed(
         &self,
@@ -127,8 +140,11 @@ impl SimScanner {
         sink: &mut dyn PageSink,
     ) -> Result<PageInfo, ScannerError> {
         let config = &self.mfp.shared.config;
-        if !plan.time.is_zero() {
-            (config.sleep)(plan.time);
+        let stop = sink.stop();
+        self.rest(plan.time, stop.as_ref());
+        let sink = &mut Stoppable { sink, stop };
+        if sink.is_stopped() {
+            return Err(feed_error(FeedError::Refused));
         }
         let picture = plan.source.picture(settings).map_err(feed_error)?;
         let whole = plan.ending == Ending::Whole;
@@ -187,6 +203,27 @@ impl SimScanner {
         if self.job.take().is_some() {
             self.mfp.lock().active = false;
         }
+    }
+}
+
+/// A sink that refuses once the page is not wanted any more.
+struct Stoppable<'a> {
+    sink: &'a mut dyn PageSink,
+    stop: Option<StopFlag>,
+}
+
+impl Stoppable<'_> {
+    fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(StopFlag::is_raised)
+    }
+}
+
+impl PageSink for Stoppable<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), SinkRefused> {
+        if self.is_stopped() {
+            return Err(SinkRefused);
+        }
+        self.sink.write(bytes)
     }
 }
 
@@ -398,14 +435,8 @@ fn feed_error(cause: FeedError) -> ScannerError {
 
 /// An error with as much of the message as fits.
 fn error(kind: ScannerErrorKind, message: &str) -> ScannerError {
-    let mut short = heapless::String::new();
-    for symbol in message.chars() {
-        if short.push(symbol).is_err() {
-            break;
-        }
-    }
     ScannerError {
         kind,
-        message: short,
+        message: short(message),
     }
 }

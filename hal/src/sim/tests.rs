@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::scanner::{
     ColorMode, DocumentFormat, InputSource, MediaSize, NextPage, PageInfo, PageSink, ScanSettings,
-    Scanner, ScannerError, ScannerErrorKind, ScannerState, SinkRefused,
+    Scanner, ScannerError, ScannerErrorKind, ScannerState, SinkRefused, StopFlag,
 };
 
 /// Small pages: drawing is the slow part of a test.
@@ -29,16 +29,26 @@ struct Sink {
     bytes: Vec<u8>,
     largest: usize,
     limit: Option<usize>,
+    stop: StopFlag,
+    /// Whether the first bytes of a page are a reason to stop.
+    stops: bool,
 }
 
 impl PageSink for Sink {
     fn write(&mut self, bytes: &[u8]) -> Result<(), SinkRefused> {
+        if self.stops {
+            self.stop.raise();
+        }
         self.bytes.extend_from_slice(bytes);
         self.largest = self.largest.max(bytes.len());
         match self.limit {
             Some(limit) if self.bytes.len() > limit => Err(SinkRefused),
             _ => Ok(()),
         }
+    }
+
+    fn stop(&self) -> Option<StopFlag> {
+        Some(self.stop.clone())
     }
 }
 
@@ -267,6 +277,47 @@ fn a_refused_page_comes_again() {
     let ended = scanner.next_page(&mut sink).unwrap_err();
     assert_eq!(ended.kind, ScannerErrorKind::SinkRefused);
     assert_eq!(scan(&mut scanner, &SIMPLEX).0.len(), 1);
+}
+
+#[test]
+fn a_stop_ends_a_page_at_its_next_piece_and_the_sheet_comes_again() {
+    let mut scanner = with_faults(1, "").scanner();
+    let settings = ScanSettings {
+        resolution_dpi: 300,
+        ..SIMPLEX
+    };
+    scanner.start(&settings).unwrap();
+    let mut sink = Sink {
+        stops: true,
+        ..Sink::default()
+    };
+    let ended = scanner.next_page(&mut sink).unwrap_err();
+    assert_eq!(ended.kind, ScannerErrorKind::SinkRefused);
+    assert_eq!(sink.bytes.len(), sink.largest, "one piece");
+    assert_eq!(scan(&mut scanner, &SIMPLEX).0.len(), 1);
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_a_slow_page() {
+    use std::sync::LazyLock;
+    static STOP: LazyLock<StopFlag> = LazyLock::new(StopFlag::default);
+    let mfp = mfp(SimConfig {
+        sheets: 1,
+        faults: Fault::parse_list("slow=1:60000").unwrap(),
+        sleep: |time: Duration| {
+            assert!(time <= Duration::from_millis(200) && !STOP.is_raised());
+            STOP.raise();
+        },
+        ..SimConfig::default()
+    });
+    let mut scanner = mfp.scanner();
+    scanner.start(&SIMPLEX).unwrap();
+    let mut sink = Sink {
+        stop: STOP.clone(),
+        ..Sink::default()
+    };
+    let ended = scanner.next_page(&mut sink).unwrap_err();
+    assert_eq!(ended.kind, ScannerErrorKind::SinkRefused);
 }
 
 #[test]

@@ -128,6 +128,16 @@ impl Device {
             .push(format!("{} {}", request.method, request.path));
         let mut written = state.route(self.dress, request, origin);
         let answer = &mut written.answer;
+        if answer.is_document() {
+            if state.has(Oddity::Utf16) {
+                answer.body = wrap::utf16(&answer.body);
+            }
+            if state.has(Oddity::Gzip) {
+                answer.body = wrap::gzip(&answer.body);
+                let encoding = ("Content-Encoding".to_owned(), "gzip".to_owned());
+                answer.headers.push(encoding);
+            }
+        }
         answer
             .headers
             .push(("Server".to_owned(), self.dress.server().to_owned()));
@@ -211,7 +221,13 @@ impl State {
                 let status = self.status();
                 Answer::xml(self.prefixed(&status)).into()
             }
-            ("POST", Some("ScanJobs")) => self.create(dress, request, origin),
+            ("POST", Some("ScanJobs")) => Written {
+                wait: self.wait(|it| match it {
+                    Oddity::SlowCreated(ms) => Some(*ms),
+                    _ => None,
+                }),
+                ..self.create(dress, request, origin)
+            },
             ("GET", Some(rest)) if rest.ends_with("/NextDocument") => {
                 self.next(path.trim_end_matches("/NextDocument"))
             }
@@ -301,6 +317,12 @@ impl State {
         } else {
             path.to_owned()
         }
+    }
+
+    /// How long an answer takes by an oddity with a number of ms.
+    fn wait(&self, ms: impl Fn(&Oddity) -> Option<u32>) -> Duration {
+        let ms = self.oddities.iter().find_map(ms);
+        Duration::from_millis(ms.unwrap_or(0).into())
     }
 
     /// Counts an oddity with a number down; whether there was something left.
@@ -516,13 +538,13 @@ impl State {
             answer.zeros = 2 << 30;
             answer.body.truncate(bytes.len() - 2);
         }
-        let wait = self.oddities.iter().find_map(|oddity| match oddity {
-            Oddity::SlowFirstByte(ms) if page == 1 => Some(Duration::from_millis((*ms).into())),
+        let wait = self.wait(|it| match it {
+            Oddity::SlowFirstByte(ms) if page == 1 => Some(*ms),
             _ => None,
         });
         Written {
             answer,
-            wait: wait.unwrap_or_default(),
+            wait,
             page_of: Some((path.to_owned(), Arc::clone(bytes))),
         }
     }

@@ -130,6 +130,11 @@ impl Answer {
         .with("Content-Type", "text/xml")
     }
 
+    /// Whether it is one of [`Answer::xml`].
+    pub(crate) fn is_document(&self) -> bool {
+        self.headers.iter().any(|(_, value)| value == "text/xml")
+    }
+
     pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self

@@ -78,6 +78,10 @@ oddities! {
     DefaultNamespace = "default-namespace",
     /// Documents have other prefixes than the usual ones.
     OtherPrefixes = "other-prefixes",
+    /// Documents are UTF-16 with a byte order mark.
+    Utf16 = "utf-16",
+    /// Documents are compressed, although that was not asked for.
+    Gzip = "gzip",
     /// Each page is a PDF of its own.
     Pdf = "pdf",
     /// The whole stack is one PDF.
@@ -110,6 +114,8 @@ oddities! {
     Restart(u32) = "restart",
     /// Somebody presses stop at the device instead of page N.
     StopAtDevice(u32) = "stop-at-device",
+    /// The answer to a new job takes N ms.
+    SlowCreated(u32) = "slow-created",
     /// The first page takes N ms to begin.
     SlowFirstByte(u32) = "slow-first-byte",
     /// Everything leads to TLS with 301.

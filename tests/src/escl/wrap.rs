@@ -1,4 +1,5 @@
-//! The JPEG pages of the simulated MFP as scanners wrap them: in a PDF, or in a TIFF file.
+//! The JPEG pages of the simulated MFP as scanners wrap them: in a PDF, or in a TIFF file; and their
+//! documents in other encodings.
 
 /// A PDF with a page for each image, written as small devices do: a plain table, lengths apart.
 pub(crate) fn pdf(images: &[Vec<u8>], dpi: u16) -> Vec<u8> {
@@ -106,6 +107,36 @@ pub(crate) fn tiff(image: &[u8], dpi: u16) -> Vec<u8> {
         out.extend(value.to_le_bytes());
     }
     out.extend([0; 4]);
+    out
+}
+
+/// A document in UTF-16, little-endian, with its mark.
+pub(crate) fn utf16(document: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(document).replace("UTF-8", "UTF-16");
+    let units = std::iter::once(0xFEFF).chain(text.encode_utf16());
+    units.flat_map(u16::to_le_bytes).collect()
+}
+
+/// The bytes as gzip (RFC 1952), in blocks that hold them as they are.
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF];
+    let pieces = bytes.chunks(u16::MAX.into());
+    let last = pieces.len().saturating_sub(1);
+    for (index, piece) in pieces.enumerate() {
+        let length = u16::try_from(piece.len()).unwrap_or(u16::MAX);
+        out.push(u8::from(index == last));
+        out.extend(length.to_le_bytes());
+        out.extend((!length).to_le_bytes());
+        out.extend_from_slice(piece);
+    }
+    let crc = bytes.iter().fold(!0_u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| match crc & 1 {
+            1 => (crc >> 1) ^ 0xEDB8_8320,
+            _ => crc >> 1,
+        })
+    });
+    out.extend((!crc).to_le_bytes());
+    out.extend(u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes());
     out
 }
 

@@ -214,7 +214,7 @@ impl Model {
                     self.wrong(Wrong::Duplicated, job, "it is called discarded and arrived");
                 }
             }
-            JobEvent::Sending { .. } | JobEvent::Waiting { .. } => {}
+            JobEvent::Adapted { .. } | JobEvent::Sending { .. } | JobEvent::Waiting { .. } => {}
         }
     }
 

@@ -59,6 +59,8 @@ pub enum Scan {
         recipient: Recipient,
         /// How to scan.
         settings: ScanSettings,
+        /// Raised when nobody wants the job any more.
+        stop: StopFlag,
     },
     /// Scan, seal and save the next page.
     NextPage {

@@ -1,5 +1,7 @@
 //! Which settings a scan uses, and what a person reads when it stops.
 
+use std::cmp::Reverse;
+
 use scantrip_cloud_client::wire::ScanRules;
 use scantrip_hal::scanner::{
     ColorMode, DocumentFormat, InputSource, MediaSize, ScanSettings, ScannerCapabilities,
@@ -14,15 +16,19 @@ use crate::journal::ScanMemo;
 const RESOLUTION_DPI: u16 = 300;
 
 /// The settings: what the person asked for, else what the workflow says, else what the scanner has;
-/// always within what the workflow allows and the scanner can do.
+/// always within what the workflow allows and the scanner can do. With them, in words, what is done
+/// instead of what the workflow says and this scanner cannot.
 pub(super) fn settings(
     rules: Option<&ScanRules>,
     request: &ScanRequest,
     can: &ScannerCapabilities,
-) -> Result<ScanSettings, Refusal> {
-    let any = ScanRules::default();
-    let rules = rules.unwrap_or(&any);
-    let source = source(rules, request, can)?;
+) -> Result<(ScanSettings, Option<String>), Refusal> {
+    let mut reachable = rules.cloned().unwrap_or_default();
+    let mut instead = Vec::new();
+    if !reachable.must {
+        instead.extend(nearest_source(&mut reachable.sources, can));
+    }
+    let source = source(&reachable, request, can)?;
     let abilities = abilities(can, source);
     let Some(abilities) = abilities else {
         let message = match source {
@@ -34,6 +40,14 @@ pub(super) fn settings(
         };
         return Err(invalid(message.to_owned()));
     };
+    if !reachable.must {
+        instead.extend(nearest_color_mode(&mut reachable.color_modes, abilities));
+        instead.extend(nearest_resolution(
+            &mut reachable.resolutions_dpi,
+            abilities,
+        ));
+    }
+    let rules = &reachable;
     let duplex = match source {
         InputSource::Platen => false,
         InputSource::Adf => request.duplex.or(rules.duplex).unwrap_or(false),
@@ -44,7 +58,7 @@ pub(super) fn settings(
         ));
     }
     let media = MediaSize::A4;
-    Ok(ScanSettings {
+    let settings = ScanSettings {
         source,
         duplex,
         color_mode: color_mode(rules, request, abilities)?,
@@ -61,7 +75,60 @@ pub(super) fn settings(
                 .copied()
                 .unwrap_or(DocumentFormat::Jpeg),
         },
-    })
+    };
+    let instead = (!instead.is_empty()).then(|| {
+        let list = instead.join(", ");
+        format!("this device cannot do all that the workflow asks for: {list}")
+    });
+    Ok((settings, instead))
+}
+
+fn nearest_source(rule: &mut Vec<String>, can: &ScannerCapabilities) -> Option<String> {
+    let both = [
+        can.adf.as_ref().map(|_| "adf"),
+        can.platen.as_ref().map(|_| "platen"),
+    ];
+    let has: Vec<String> = both.into_iter().flatten().map(str::to_owned).collect();
+    let (wish, nearest) = nearest(rule, &has, |_| 0)?;
+    let place = |name: &str| match name {
+        "adf" => "the feeder",
+        _ => "the glass",
+    };
+    let (wish, nearest) = (place(&wish), place(&nearest));
+    Some(format!("from {nearest} instead of {wish}"))
+}
+
+fn nearest_color_mode(rule: &mut Vec<String>, can: &SourceCapabilities) -> Option<String> {
+    let has: Vec<String> = can
+        .color_modes
+        .iter()
+        .map(|mode| color_name(*mode).to_owned())
+        .collect();
+    let rank = |name: &String| COLOR_NAMES.iter().position(|it| it == name).unwrap_or(0);
+    let (wish, nearest) = nearest(rule, &has, rank)?;
+    Some(format!("in {nearest} instead of {wish}"))
+}
+
+fn nearest_resolution(rule: &mut Vec<u16>, can: &SourceCapabilities) -> Option<String> {
+    let (wish, nearest) = nearest(rule, &can.resolutions_dpi, |dpi| usize::from(*dpi))?;
+    Some(format!("with {nearest} dpi instead of {wish} dpi"))
+}
+
+/// Adds the nearest that a device has to a rule of which it has nothing; the rule's first value and
+/// that. Of two that are equally near, the one that keeps more of the page.
+fn nearest<T: Clone + PartialEq>(
+    rule: &mut Vec<T>,
+    has: &[T],
+    rank: impl Fn(&T) -> usize,
+) -> Option<(T, T)> {
+    let wish = rule.first()?.clone();
+    if rule.iter().any(|it| has.contains(it)) {
+        return None;
+    }
+    let distance = |it: &&T| (rank(it).abs_diff(rank(&wish)), Reverse(rank(it)));
+    let nearest = has.iter().min_by_key(distance)?.clone();
+    rule.push(nearest.clone());
+    Some((wish, nearest))
 }
 
 /// A request for more pages like those there are, of which perhaps only the pages are known: what they
@@ -119,6 +186,9 @@ pub(super) fn again(memo: &ScanMemo) -> ScanRequest {
     }
 }
 
+/// Why a job is not opened that nobody wants any more.
+pub(super) const STOPPED: &str = "stopped before paper moved; what was saved stays saved";
+
 /// Why the scanner takes no job, before page `next` and before paper moves.
 #[must_use]
 pub fn refusal(kind: ScannerErrorKind, message: &str, next: u32) -> String {
@@ -126,6 +196,7 @@ pub fn refusal(kind: ScannerErrorKind, message: &str, next: u32) -> String {
         ScannerErrorKind::Busy => {
             "another job holds the scanner; try again when it is through".to_owned()
         }
+        ScannerErrorKind::SinkRefused => STOPPED.to_owned(),
         ScannerErrorKind::Unsupported | ScannerErrorKind::Protocol => {
             format!("the scanner takes no job: {message}")
         }
@@ -296,6 +367,9 @@ const fn source_name(source: InputSource) -> &'static str {
         InputSource::Adf => "adf",
     }
 }
+
+/// The color modes as people write them, from the least to the most of a page.
+const COLOR_NAMES: [&str; 3] = ["bw", "gray", "color"];
 
 /// A color mode as people write it.
 pub const fn color_name(mode: ColorMode) -> &'static str {

@@ -165,6 +165,7 @@ fn brief(action: &Action) -> String {
         Action::Reply(_, Err(refusal)) => {
             format!("refused {:?}: {}", refusal.kind, refusal.message)
         }
+        Action::Tell(_, JobEvent::Adapted { message }) => format!("adapted: {message}"),
         Action::Tell(_, JobEvent::Feeding) => "feeding".to_owned(),
         Action::Tell(_, JobEvent::PageSaved { page, .. }) => format!("saved {page}"),
         Action::Tell(_, JobEvent::Paused { message, resumable }) => {
@@ -260,6 +261,28 @@ fn a_stop_is_told_to_the_page_in_hand_and_the_saved_ones_stay() {
             _ => scene.expect(&["close"]),
         }
     }
+}
+
+#[test]
+fn a_job_that_nobody_waits_for_is_not_opened() {
+    let stopped = "refused Scanner: stopped before paper moved; what was saved stays saved";
+    let mut scene = Scene::new();
+    // While the scanner is asked what it can do.
+    scene.scan(|_| {});
+    scene.machine.handle_cancel(Token(9));
+    scene.looked();
+    scene.expect(&["look", "reply done", stopped]);
+    assert!(scene.machine.is_idle());
+    // While it starts; a cancel counts for the job that is being opened, not for the next.
+    scene.scan(|_| {});
+    scene.looked();
+    let begun = std::iter::from_fn(|| scene.machine.poll_action()).last();
+    let Some(Action::Scan(Scan::Begin { stop, .. })) = begun else {
+        panic!("{begun:?}");
+    };
+    assert!(!stop.is_raised());
+    scene.machine.handle_cancel(Token(9));
+    assert!(stop.is_raised());
 }
 
 #[test]
@@ -468,13 +491,15 @@ fn of_what_the_workflow_allows_the_first_that_the_device_has_is_taken() {
         color_modes: ["bw", "color"].map(str::to_owned).to_vec(),
         resolutions_dpi: vec![600, 300],
         duplex: Some(true),
+        must: false,
     };
     let glass = ScannerCapabilities {
         adf: None,
         ..capabilities()
     };
     let request = ScanRequest::default();
-    let settings = rules::settings(Some(&rules), &request, &glass).unwrap();
+    let (settings, instead) = rules::settings(Some(&rules), &request, &glass).unwrap();
+    assert_eq!(instead, None);
     assert_eq!(settings.source, InputSource::Platen);
     assert_eq!(settings.color_mode, ColorMode::Rgb24);
     assert_eq!((settings.resolution_dpi, settings.duplex), (300, false));
@@ -494,6 +519,96 @@ fn of_what_the_workflow_allows_the_first_that_the_device_has_is_taken() {
     };
     let refused = rules::settings(Some(&rules), &request, &nothing).unwrap_err();
     assert!(refused.message.contains("neither"), "{}", refused.message);
+}
+
+#[test]
+fn of_what_the_device_has_nothing_of_the_nearest_is_taken_and_told() {
+    let mut scene = Scene::new();
+    let rules = &mut scene.workflows[0].scan;
+    rules.color_modes = vec!["bw".to_owned()];
+    rules.resolutions_dpi = vec![200];
+    scene.scan(|_| {});
+    scene.looked();
+    let begun = std::iter::from_fn(|| scene.machine.poll_action()).last();
+    let Some(Action::Scan(Scan::Begin { settings, .. })) = begun else {
+        panic!("{begun:?}");
+    };
+    assert_eq!(settings.resolution_dpi, 300);
+    assert_eq!(settings.color_mode, ColorMode::Rgb24);
+    scene.machine.handle_begun(Ok(0));
+    scene.expect(&[
+        "opened",
+        "reply started",
+        "adapted: this device cannot do all that the workflow asks for: in color instead of bw, \
+         with 300 dpi instead of 200 dpi",
+        "feeding",
+        "next 1",
+    ]);
+}
+
+#[test]
+fn the_rest_of_a_stack_is_scanned_with_the_nearest_too() {
+    let mut scene = Scene::new();
+    scene.workflows[0].scan.resolutions_dpi = vec![200];
+    scene.scan(|_| {});
+    scene.looked();
+    scene.machine.handle_begun(Ok(0));
+    scene.fed(page(1));
+    scene.fed(jam());
+    let _before = scene.actions();
+    scene.edit(Edit::AddMore);
+    scene.looked();
+    scene.expect(&["look", "begin more"]);
+}
+
+#[test]
+fn a_rule_that_is_a_must_is_refused_by_a_device_that_cannot() {
+    let musts: [fn(&mut ScanRules); 3] = [
+        |rules| rules.resolutions_dpi = vec![200],
+        |rules| rules.color_modes = vec!["gray".to_owned()],
+        |rules| rules.sources = vec!["adf".to_owned()],
+    ];
+    let glass = ScannerCapabilities {
+        adf: None,
+        ..capabilities()
+    };
+    let request = ScanRequest::default();
+    for must in musts {
+        let mut rules = ScanRules::default();
+        must(&mut rules);
+        let (_, instead) = rules::settings(Some(&rules), &request, &glass).unwrap();
+        assert!(instead.is_some(), "{rules:?}");
+        rules.must = true;
+        rules::settings(Some(&rules), &request, &glass).unwrap_err();
+    }
+}
+
+#[test]
+fn a_person_may_ask_for_what_a_rule_comes_to_on_the_device_and_for_nothing_else() {
+    let rules = ScanRules {
+        resolutions_dpi: vec![400],
+        ..ScanRules::default()
+    };
+    let asked = |dpi| {
+        let request = ScanRequest {
+            resolution_dpi: Some(dpi),
+            ..ScanRequest::default()
+        };
+        rules::settings(Some(&rules), &request, &capabilities()).map_err(|it| it.message)
+    };
+    assert_eq!(asked(300).unwrap().0.resolution_dpi, 300);
+    assert!(asked(400).unwrap_err().contains("this device cannot"));
+    assert!(asked(75).unwrap_err().contains("does not allow 75"));
+}
+
+#[test]
+fn a_feeder_that_takes_one_side_leaves_no_back_out_unasked() {
+    let rules = ScanRules {
+        duplex: Some(true),
+        ..ScanRules::default()
+    };
+    let refused = rules::settings(Some(&rules), &ScanRequest::default(), &capabilities());
+    assert!(refused.unwrap_err().message.contains("--simplex"));
 }
 
 #[test]

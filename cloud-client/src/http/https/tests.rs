@@ -45,6 +45,28 @@ fn serve(ca: &Ca, connections: usize, requests: usize) -> (BaseUrl, JoinHandle<(
 }
 
 #[test]
+fn an_address_needs_no_lookup_and_one_of_a_link_keeps_its_interface() {
+    for (url, address) in [
+        ("http://10.0.0.9/", "10.0.0.9:80"),
+        ("https://[fd00::1]/", "[fd00::1]:443"),
+        ("http://[fe80::1%2]:8080/", "[fe80::1%2]:8080"),
+    ] {
+        let uri: Uri = url.parse().expect(url);
+        let found = Resolve.resolve(&uri, &Config::default(), next(Duration::ZERO));
+        let expected: SocketAddr = address.parse().expect(address);
+        assert_eq!(found.expect(url)[..], [expected]);
+    }
+}
+
+#[test]
+fn tls_to_an_address_of_a_link_names_no_interface() {
+    let ca = Ca::new("ca");
+    client(trusting(&ca))
+        .handshaker("fe80::1%2")
+        .expect("a handshake");
+}
+
+#[test]
 fn a_server_at_its_limit_is_heard_before_any_handshake() {
     let (address, server) = listen(1, |mut stream| {
         // The hello is on its way or here already, and stays unread.

@@ -94,12 +94,23 @@ impl Finder {
                 format!("{count} scanners answer; choose by url (scantrip device discover)");
             return Err(unreachable(message));
         }
+        self.first(&candidates)
+    }
+
+    /// The first of them that is the wanted one, by the first of its addresses that leads to it.
+    fn first(&self, candidates: &[discovery::Found]) -> Result<Device, WebError> {
         let mut error =
             unreachable("no scanner answers; is it on, and in this network?".to_owned());
         for candidate in candidates {
-            match self.open(&candidate.url) {
-                Ok(device) => return Ok(device),
-                Err(cause) => error = cause,
+            for url in [&candidate.url].into_iter().chain(&candidate.others) {
+                match self.open(url) {
+                    Ok(device) => return Ok(device),
+                    Err(cause) => error = cause,
+                }
+                let no_way = [WebErrorKind::Unreachable, WebErrorKind::TimedOut];
+                if !no_way.contains(&error.kind) {
+                    break;
+                }
             }
         }
         Err(error)
@@ -306,3 +317,6 @@ pub(super) fn parse_fingerprint(text: &str) -> Option<[u8; 32]> {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,13 +39,16 @@ pub struct Found {
     pub uuid: String,
     /// Where its eSCL service is.
     pub url: DeviceUrl,
+    /// The same by its other addresses, to be tried when there is no way to the first.
+    pub others: Vec<DeviceUrl>,
 }
 
 /// What has been heard so far.
 #[derive(Debug, Default)]
 pub(crate) struct Browser {
     services: BTreeMap<Name, Service>,
-    hosts: BTreeMap<Name, Vec<IpAddr>>,
+    /// Each address with the interface that leads to it, for those of a link; else 0.
+    hosts: BTreeMap<Name, Vec<(IpAddr, u32)>>,
 }
 
 #[derive(Debug, Default)]
@@ -87,8 +90,9 @@ impl Browser {
         dns::query(&questions)
     }
 
-    /// Takes an answer; anything else is passed over.
-    pub(crate) fn handle(&mut self, datagram: &[u8]) {
+    /// Takes an answer that came over this interface, 0 when that is not known; anything else is
+    /// passed over.
+    pub(crate) fn handle(&mut self, datagram: &[u8], interface: u32) {
         let Ok(mut records) = dns::answer(datagram) else {
             return;
         };
@@ -122,8 +126,12 @@ impl Browser {
                 }
                 Data::Address(address) if self.hosts.len() < KEPT_MAX => {
                     let known = self.hosts.entry(record.name).or_default();
-                    if !known.contains(&address) && known.len() < ADDRESSES_MAX {
-                        known.push(address);
+                    let way = match address {
+                        IpAddr::V6(address) if address.is_unicast_link_local() => interface,
+                        _ => 0,
+                    };
+                    if !known.contains(&(address, way)) && known.len() < ADDRESSES_MAX {
+                        known.push((address, way));
                     }
                 }
                 Data::Address(_) | Data::Pointer(..) => {}
@@ -138,7 +146,7 @@ impl Browser {
             Data::Service(..) => drop(self.services.remove(&record.name)),
             Data::Address(address) => {
                 if let Some(known) = self.hosts.get_mut(&record.name) {
-                    known.retain(|it| it != address);
+                    known.retain(|(it, _)| it != address);
                 }
             }
             Data::Strings(_) => {}
@@ -176,28 +184,49 @@ impl Browser {
     fn reachable(&self, service: &Service) -> Option<Found> {
         let (host, port) = service.host.as_ref()?;
         let addresses = self.hosts.get(host)?;
-        // An address of the link alone cannot stand in a URL.
-        let usable = |address: &&IpAddr| match address {
-            IpAddr::V4(address) => !address.is_unspecified(),
-            IpAddr::V6(address) => !address.is_unicast_link_local(),
+        // An address of a link leads nowhere without its interface.
+        let hosts = |(address, interface): &(IpAddr, u32)| match address {
+            IpAddr::V4(address) => (!address.is_unspecified()).then(|| (0, address.to_string())),
+            IpAddr::V6(address) if !address.is_unicast_link_local() => {
+                Some((1, address.to_string()))
+            }
+            IpAddr::V6(_) if *interface == 0 => None,
+            IpAddr::V6(address) => Some((2, format!("{address}%{interface}"))),
         };
-        let mut addresses: Vec<&IpAddr> = addresses.iter().filter(usable).collect();
-        addresses.sort_by_key(|address| address.is_ipv6());
-        let address = addresses.first()?;
+        let mut hosts: Vec<(u8, String)> = addresses.iter().filter_map(hosts).collect();
+        hosts.sort_by_key(|(order, _)| *order);
         let value = |key: &str| {
             let text = service.text.as_ref();
             let value = text.and_then(|text| text.get(key)).cloned();
             value.unwrap_or_default()
         };
-        let url = DeviceUrl::new(service.tls, &address.to_string(), *port, &value("rs"))?;
+        let root = encoded(&value("rs"));
+        let mut urls = hosts
+            .iter()
+            .filter_map(|(_, host)| DeviceUrl::new(service.tls, host, *port, &root));
         Some(Found {
+            url: urls.next()?,
+            others: urls.collect(),
             name: service.label.clone(),
             model: value("ty"),
             place: value("note"),
             uuid: value("uuid").to_ascii_lowercase(),
-            url,
         })
     }
+}
+
+/// A root with what a path cannot hold percent-encoded (RFC 3986, section 3.3); what is encoded already
+/// stays.
+fn encoded(root: &str) -> String {
+    let mut path = String::with_capacity(root.len());
+    for byte in root.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/%-._~!$&'()*+,;=:@".contains(&byte) {
+            path.push(byte.into());
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    path
 }
 
 /// A string of a TXT record; keys are the same in any case.
@@ -242,8 +271,12 @@ fn browse(
             }
         }
         for (socket, _) in &sockets {
-            while let Ok((count, _)) = socket.recv_from(&mut buffer) {
-                browser.handle(buffer.get(..count).unwrap_or_default());
+            while let Ok((count, from)) = socket.recv_from(&mut buffer) {
+                let interface = match from {
+                    SocketAddr::V6(from) => from.scope_id(),
+                    SocketAddr::V4(_) => 0,
+                };
+                browser.handle(buffer.get(..count).unwrap_or_default(), interface);
             }
         }
         sleep(Duration::from_millis(20));

@@ -68,7 +68,7 @@ pub fn location(bytes: &[u8]) {
 pub fn mdns(bytes: &[u8]) {
     let _records = dns::answer(bytes);
     let mut browser = Browser::default();
-    browser.handle(bytes);
+    browser.handle(bytes, 1);
     assert!(browser.question().len() < 9000);
     let _found = browser.found();
 }

@@ -269,17 +269,29 @@ impl Job {
         self.places.hear(place);
     }
 
-    /// A person wants no more: the page in hand is given up and the job ended. A whole one stays.
-    pub(crate) fn handle_stop(&mut self) {
+    /// A person wants no more: the job that is not begun or the page in hand is given up and the job
+    /// ended. A whole page stays. False when the stop is to come again, for the device may have the
+    /// job and its path is being looked for.
+    pub(crate) fn handle_stop(&mut self) -> bool {
         let in_hand = match &self.state {
-            State::Loading => true,
+            State::Checking { .. } | State::Creating { .. } | State::Loading => true,
             State::Looking(after) => !matches!(after, After::Page(_)),
-            _ => false,
+            State::Open => self.outcome == Ok(Done::Started),
+            // The look before the job was given up.
+            State::Over => self.path.is_empty() && self.outcome.is_err(),
+            State::Finding { .. } => return false,
+            State::Cleaning { .. } | State::Cancelling { .. } => false,
         };
         if in_hand {
             self.cancel();
             self.outcome = Err(Fault::new(ScannerErrorKind::SinkRefused, "it was stopped"));
         }
+        true
+    }
+
+    /// Whether what is asked now may be given up and leaves nothing behind: never a new job.
+    pub(crate) const fn only_waits(&self) -> bool {
+        matches!(self.state, State::Checking { .. } | State::Loading)
     }
 
     /// Whether the device has, or may have, the job.

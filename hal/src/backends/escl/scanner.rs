@@ -7,8 +7,9 @@ use super::session::NoSink;
 use super::settings;
 use crate::scanner::{
     MediaSize, NextPage, PageInfo, PageSink, ScanSettings, Scanner, ScannerCapabilities,
-    ScannerError, ScannerErrorKind, ScannerState, ScannerStatus, Side,
+    ScannerError, ScannerErrorKind, ScannerState, ScannerStatus, Side, StopFlag,
 };
+use crate::settings::short;
 use crate::web::{WebError, WebErrorKind};
 
 /// Resolutions that a device may take in place of the one it was asked for.
@@ -23,6 +24,8 @@ pub(super) struct EsclScanner {
     /// The fault of the feeder that a person was told of last.
     told: Option<ScannerErrorKind>,
     doubts_last_page: bool,
+    /// Raised when the job to be started is not wanted any more.
+    stop: Option<StopFlag>,
 }
 
 impl EsclScanner {
@@ -34,6 +37,7 @@ impl EsclScanner {
             device,
             job: None,
             doubts_last_page: false,
+            stop: None,
         }
     }
 
@@ -50,9 +54,12 @@ impl EsclScanner {
         let device = self.device()?;
         let mut stop = sink.stop();
         let reached = loop {
+            // Heeded once: to end the job takes its time.
+            stop.take_if(|stop| stop.is_raised() && job.handle_stop());
             match job.step() {
                 Step::Ask(ask) => {
-                    let answer = device.session.carry_out(&ask, sink);
+                    let stop = stop.as_ref().filter(|_| job.only_waits());
+                    let answer = device.session.carry_out(&ask, sink, stop);
                     job.handle_place(device.session.place.take());
                     job.handle_answer(answer);
                 }
@@ -61,10 +68,6 @@ impl EsclScanner {
                     job.handle_waited();
                 }
                 Step::Done(reached) => break reached,
-            }
-            // Seen once: to end the job takes its time.
-            if stop.take_if(|stop| stop.is_raised()).is_some() {
-                job.handle_stop();
             }
         };
         match &reached {
@@ -118,6 +121,10 @@ impl Scanner for EsclScanner {
         }
     }
 
+    fn heed(&mut self, stop: StopFlag) {
+        self.stop = Some(stop);
+    }
+
     fn start(&mut self, wish: &ScanSettings) -> Result<(), ScannerError> {
         self.cancel()?;
         self.doubts_last_page = false;
@@ -127,7 +134,8 @@ impl Scanner for EsclScanner {
             .map_err(|reason| error(ScannerErrorKind::Unsupported, reason))?;
         let mut job = Job::new(ticket, self.device()?.session.quirks, told);
         job.start();
-        self.run(job, &mut NoSink).map(drop)
+        let stop = self.stop.take();
+        self.run(job, &mut NoSink(stop)).map(drop)
     }
 
     fn next_page(&mut self, sink: &mut dyn PageSink) -> Result<NextPage, ScannerError> {
@@ -164,7 +172,7 @@ impl Scanner for EsclScanner {
             return Ok(());
         };
         job.cancel();
-        self.run(job, &mut NoSink).map(drop)
+        self.run(job, &mut NoSink(None)).map(drop)
     }
 
     fn doubts_last_page(&self) -> bool {
@@ -212,15 +220,9 @@ fn offline(cause: &WebError) -> ScannerError {
 
 /// An error with as much of the message as fits.
 pub(super) fn error(kind: ScannerErrorKind, message: &str) -> ScannerError {
-    let mut short = heapless::String::new();
-    for symbol in message.chars() {
-        if short.push(symbol).is_err() {
-            break;
-        }
-    }
     ScannerError {
         kind,
-        message: short,
+        message: short(message),
     }
 }
 

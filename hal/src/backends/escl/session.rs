@@ -38,6 +38,29 @@ const LONG: Patience = Patience {
     total: Duration::from_secs(1800),
 };
 
+/// What is asked, and how long the answer may take.
+struct Query<'a> {
+    method: Method,
+    path: &'a str,
+    body: &'a [u8],
+    patience: Patience,
+    /// Gives it up when raised.
+    stop: Option<StopFlag>,
+}
+
+impl<'a> Query<'a> {
+    /// Without a body, and not for a page.
+    const fn short(method: Method, path: &'a str) -> Self {
+        Self {
+            method,
+            path,
+            body: &[],
+            patience: SHORT,
+            stop: None,
+        }
+    }
+}
+
 /// A device and how to talk to it.
 pub(crate) struct Session {
     ports: Ports,
@@ -80,7 +103,7 @@ impl Session {
         let mut tries = 0;
         loop {
             let path = self.url.path("ScannerCapabilities");
-            let mut exchange = self.ask(Method::Get, &path, &[], SHORT)?;
+            let mut exchange = self.ask(&Query::short(Method::Get, &path))?;
             match exchange.code() {
                 200 => {
                     let body = read_all(&mut *exchange)?;
@@ -109,7 +132,7 @@ impl Session {
 
     /// Asks what the device is doing.
     pub(crate) fn status(&mut self) -> Result<Status, WebError> {
-        match self.try_out(&Ask::Status, &mut NoSink)? {
+        match self.try_out(&Ask::Status, &mut NoSink(None), None)? {
             Answer::Status(status) => Ok(status),
             Answer::Code(code, _) => Err(protocol(format!("its status answers HTTP {code}"))),
             Answer::NoPage(why, _) => Err(protocol(format!("its status cannot be read: {why}"))),
@@ -117,21 +140,40 @@ impl Session {
         }
     }
 
-    /// Carries out a job's request; a page goes into `sink`.
-    pub(crate) fn carry_out(&mut self, ask: &Ask, sink: &mut dyn PageSink) -> Answer {
-        self.try_out(ask, sink)
+    /// Carries out a job's request; a page goes into `sink`. `stop` gives up what only asks.
+    pub(crate) fn carry_out(
+        &mut self,
+        ask: &Ask,
+        sink: &mut dyn PageSink,
+        stop: Option<&StopFlag>,
+    ) -> Answer {
+        self.try_out(ask, sink, stop)
             .unwrap_or_else(|error| Answer::Failed(error.message))
     }
 
-    fn try_out(&mut self, ask: &Ask, sink: &mut dyn PageSink) -> Result<Answer, WebError> {
+    fn try_out(
+        &mut self,
+        ask: &Ask,
+        sink: &mut dyn PageSink,
+        stop: Option<&StopFlag>,
+    ) -> Result<Answer, WebError> {
         match ask {
             Ask::Status => {
                 let path = self.url.path("ScannerStatus");
-                let mut exchange = self.ask(Method::Get, &path, &[], SHORT)?;
+                let mut exchange = self.ask(&Query {
+                    stop: stop.cloned(),
+                    ..Query::short(Method::Get, &path)
+                })?;
                 if exchange.code() != 200 {
                     return Ok(self.code(exchange));
                 }
-                let body = read_all(&mut *exchange)?;
+                let body = match read_all(&mut *exchange) {
+                    // It has answered, and not in a way that can be read.
+                    Err(error) if error.kind == WebErrorKind::Protocol => {
+                        return Ok(Answer::NoPage(error.message, false));
+                    }
+                    body => body?,
+                };
                 self.kept = Some(exchange);
                 Ok(match Status::parse(&body) {
                     Ok(status) => Answer::Status(status),
@@ -140,7 +182,10 @@ impl Session {
             }
             Ask::Create(ticket) => {
                 let path = self.url.path("ScanJobs");
-                let exchange = self.ask(Method::Post, &path, ticket.as_bytes(), SHORT)?;
+                let exchange = self.ask(&Query {
+                    body: ticket.as_bytes(),
+                    ..Query::short(Method::Post, &path)
+                })?;
                 let location = exchange.field("Location").map(|it| self.url.job_path(it));
                 Ok(match (exchange.code(), location) {
                     (200..=202, Some(Some(path))) => Answer::Created(path),
@@ -151,7 +196,11 @@ impl Session {
             Ask::Next(job) => {
                 let start = self.ports.clock.boot();
                 let path = below(job, NEXT_DOCUMENT);
-                let mut exchange = self.ask_until(Method::Get, &path, &[], LONG, sink.stop())?;
+                let mut exchange = self.ask(&Query {
+                    patience: LONG,
+                    stop: stop.cloned(),
+                    ..Query::short(Method::Get, &path)
+                })?;
                 if exchange.code() != 200 {
                     return Ok(self.code(exchange));
                 }
@@ -167,33 +216,15 @@ impl Session {
                 })
             }
             Ask::Delete(job) => {
-                let exchange = self.ask(Method::Delete, job, &[], SHORT)?;
+                let exchange = self.ask(&Query::short(Method::Delete, job))?;
                 Ok(self.code(exchange))
             }
         }
     }
 
     /// One request; followed once from plain HTTP to TLS on the same host.
-    fn ask(
-        &mut self,
-        method: Method,
-        path: &str,
-        body: &[u8],
-        patience: Patience,
-    ) -> Result<Box<dyn Exchange>, WebError> {
-        self.ask_until(method, path, body, patience, None)
-    }
-
-    /// The same, given up when `stop` is raised.
-    fn ask_until(
-        &mut self,
-        method: Method,
-        path: &str,
-        body: &[u8],
-        patience: Patience,
-        stop: Option<StopFlag>,
-    ) -> Result<Box<dyn Exchange>, WebError> {
-        let exchange = self.ask_once(method, path, body, patience, stop.clone())?;
+    fn ask(&mut self, query: &Query<'_>) -> Result<Box<dyn Exchange>, WebError> {
+        let exchange = self.ask_once(query)?;
         let moved = matches!(exchange.code(), 301 | 302 | 307 | 308);
         let secure = exchange
             .field("Location")
@@ -203,30 +234,23 @@ impl Session {
             Some(url) => {
                 log::info!("escl: {} leads to {url}", self.url);
                 self.url = url;
-                self.ask_once(method, path, body, patience, stop)
+                self.ask_once(query)
             }
             None => Ok(exchange),
         }
     }
 
-    fn ask_once(
-        &mut self,
-        method: Method,
-        path: &str,
-        body: &[u8],
-        patience: Patience,
-        stop: Option<StopFlag>,
-    ) -> Result<Box<dyn Exchange>, WebError> {
-        let feeds = method == Method::Post || bare_path(path).ends_with(NEXT_DOCUMENT);
+    fn ask_once(&mut self, query: &Query<'_>) -> Result<Box<dyn Exchange>, WebError> {
+        let feeds = query.method == Method::Post || bare_path(query.path).ends_with(NEXT_DOCUMENT);
         let kept = self.kept.take().filter(|_| !feeds);
         let mut exchange = match kept {
             Some(kept) => kept,
             None => {
                 let connector = &self.ports.connector;
-                connector.connect(self.url.origin(), &self.pin, patience)?
+                connector.connect(self.url.origin(), &self.pin, query.patience)?
             }
         };
-        exchange.set_patience(patience, stop);
+        exchange.set_patience(query.patience, query.stop.clone());
         let host = self.url.host_with_port();
         let mut headers = vec![
             ("Accept", "*/*"),
@@ -235,13 +259,13 @@ impl Session {
         ];
         if self.quirks.localhost {
             headers.push(("Host", "localhost"));
-        } else if self.quirks.host_with_port {
+        } else if self.quirks.host_with_port || self.url.is_of_link() {
             headers.push(("Host", &host));
         }
-        if !body.is_empty() {
+        if !query.body.is_empty() {
             headers.push(("Content-Type", "text/xml"));
         }
-        exchange.ask(method, path, &headers, body)?;
+        exchange.ask(query.method, query.path, &headers, query.body)?;
         if let Some(server) = exchange.field("Server")
             && server != self.server
         {
@@ -251,12 +275,16 @@ impl Session {
     }
 }
 
-/// Of requests without a page.
-pub(super) struct NoSink;
+/// Of requests without a page, with what gives them up.
+pub(super) struct NoSink(pub(super) Option<StopFlag>);
 
 impl PageSink for NoSink {
     fn write(&mut self, _bytes: &[u8]) -> Result<(), SinkRefused> {
         Err(SinkRefused)
+    }
+
+    fn stop(&self) -> Option<StopFlag> {
+        self.0.clone()
     }
 }
 
@@ -294,7 +322,7 @@ fn plain(exchange: &dyn Exchange) -> Result<(), WebError> {
     }
     let name: String = encoding.chars().take(20).collect();
     Err(protocol(format!(
-        "it compresses its answers unasked ({name:?})"
+        "it compresses its answers unasked ({name:?}); update its firmware"
     )))
 }
 

@@ -16,7 +16,8 @@ const RESOURCES: [&str; 2] = ["ScannerCapabilities", "ScannerStatus"];
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DeviceUrl {
     tls: bool,
-    /// Name or address; an IPv6 address in brackets.
+    /// Name or address; an IPv6 address in brackets, one of a link with its interface
+    /// (`[fe80::1%2]`).
     host: String,
     port: u16,
     origin: String,
@@ -34,8 +35,16 @@ impl DeviceUrl {
     pub(crate) fn new(tls: bool, host: &str, port: u16, root: &str) -> Option<Self> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        let host = if bare.parse::<Ipv6Addr>().is_ok() {
-            format!("[{bare}]")
+        // The number of the interface, as `ip link` shows it (RFC 4007, section 11).
+        let (address, interface) = match bare.split_once('%') {
+            Some((address, interface)) => (address, interface.parse().ok()?),
+            None => (bare, 0_u32),
+        };
+        let host = if address.parse::<Ipv6Addr>().is_ok() {
+            match interface {
+                0 => format!("[{address}]"),
+                interface => format!("[{address}%{interface}]"),
+            }
         } else if !bare.is_empty() && bare.bytes().all(is_name) {
             bare.to_ascii_lowercase()
         } else {
@@ -98,7 +107,20 @@ impl DeviceUrl {
 
     /// As for a `Host` header that must have the port.
     pub(crate) fn host_with_port(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        format!("{}:{}", self.told_host(), self.port)
+    }
+
+    /// The host as the device knows it: the interface is ours alone (RFC 6874, section 1).
+    fn told_host(&self) -> String {
+        match self.host.split_once('%') {
+            Some((address, _)) => format!("{address}]"),
+            None => self.host.clone(),
+        }
+    }
+
+    /// Whether the host is an address of a link, which a `Host` header cannot name as it is.
+    pub(crate) fn is_of_link(&self) -> bool {
+        self.host.contains('%')
     }
 
     /// The path of a resource.
@@ -117,7 +139,7 @@ impl DeviceUrl {
             return None;
         }
         let to: Self = location.parse().ok()?;
-        let same = to.host == self.host;
+        let same = to.told_host() == self.told_host();
         let there = same.then(|| Self::new(true, &self.host, to.port, &self.root))??;
         Some(Self {
             root: self.root.clone(),
@@ -177,6 +199,7 @@ mod tests {
             ("https://MFP.local:8443", "https://mfp.local:8443/eSCL"),
             ("https://[fe80::1]:9/scan/x", "https://[fe80::1]:9/scan/x"),
             ("http://[::1]", "http://[::1]/eSCL"),
+            ("http://[fe80::1%2]:80", "http://[fe80::1%2]/eSCL"),
             ("http://a/eSCL/ScannerCapabilities", "http://a/eSCL"),
             ("http://a/x/ScannerStatus/", "http://a/x"),
             ("http://a/ScannerStatus", "http://a/eSCL"),
@@ -190,10 +213,23 @@ mod tests {
             "http://a b",
             "http://a:0",
             "http://a:x",
+            "http://a%2",
+            "http://[fe80::1%eth0]",
+            "http://[fe80::1%2%3]",
             "a/?",
         ] {
             assert!(text.parse::<DeviceUrl>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_device_is_not_told_of_our_interface() {
+        let of_link = url("http://[fe80::1%2]:8080");
+        assert_eq!(of_link.host_with_port(), "[fe80::1]:8080");
+        assert_eq!(of_link.origin(), "http://[fe80::1%2]:8080");
+        assert!(of_link.is_of_link() && !url("[fe80::1]").is_of_link());
+        let to = of_link.with_tls("https://[fe80::1]/eSCL").unwrap();
+        assert_eq!(to.to_string(), "https://[fe80::1%2]/eSCL");
     }
 
     #[test]
@@ -252,7 +288,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_reads_the_same_again(text in "(https?://)?[a-z0-9.:\\[\\]/@?# -]{0,24}") {
+        fn what_is_read_reads_the_same_again(text in "(https?://)?[a-z0-9.:%\\[\\]/@?# -]{0,24}") {
             if let Ok(url) = text.parse::<DeviceUrl>() {
                 prop_assert_eq!(url.to_string().parse(), Ok(url.clone()));
                 if let Some(path) = url.job_path(&text) {

@@ -67,12 +67,15 @@ fn answer() -> Vec<u8> {
 fn announce(browser: &mut Browser, instance: &str, kind: &str, host: u8, uuid: &str) {
     let instance = format!("{instance}|{kind}|_tcp|local");
     let name = format!("h{host}|local");
-    browser.handle(&message(&[
-        (&format!("{kind}|_tcp|local"), Type::Ptr, labels(&instance)),
-        (&instance, Type::Srv, srv(&name, 80)),
-        (&instance, Type::Txt, txt(&[uuid])),
-        (&name, Type::A, vec![10, 0, 0, host]),
-    ]));
+    browser.handle(
+        &message(&[
+            (&format!("{kind}|_tcp|local"), Type::Ptr, labels(&instance)),
+            (&instance, Type::Srv, srv(&name, 80)),
+            (&instance, Type::Txt, txt(&[uuid])),
+            (&name, Type::A, vec![10, 0, 0, host]),
+        ]),
+        0,
+    );
 }
 
 fn names(browser: &Browser) -> Vec<String> {
@@ -110,23 +113,23 @@ fn a_device_that_says_goodbye_is_gone() {
     let at = goodbye.len() - labels(instance).len() - 6;
     goodbye[at..at + 4].fill(0);
     let mut browser = Browser::default();
-    browser.handle(&answer());
-    browser.handle(&goodbye);
+    browser.handle(&answer(), 0);
+    browser.handle(&goodbye, 0);
     let urls: Vec<String> = browser
         .found()
         .iter()
         .map(|it| it.url.to_string())
         .collect();
     assert_eq!(urls, ["http://10.0.0.9/eSCL"]);
-    browser.handle(&answer());
+    browser.handle(&answer(), 0);
     assert_eq!(browser.found()[0].url.to_string(), "https://10.0.0.9/eSCL");
 }
 
 #[test]
 fn a_device_is_found_once_and_by_tls() {
     let mut browser = Browser::default();
-    browser.handle(&answer());
-    browser.handle(&answer());
+    browser.handle(&answer(), 0);
+    browser.handle(&answer(), 0);
     assert!(browser.is_complete());
     let expected = Found {
         name: "HP M426 [1.2]".to_owned(),
@@ -134,25 +137,87 @@ fn a_device_is_found_once_and_by_tls() {
         place: "Room 4".to_owned(),
         uuid: "ab-1".to_owned(),
         url: "https://10.0.0.9/eSCL".parse().unwrap(),
+        others: Vec::new(),
     };
     assert_eq!(browser.found(), [expected]);
+}
+
+/// What is found of a device with these addresses and this root, by an answer over interface 3.
+fn found_with(addresses: &[IpAddr], root: &str) -> Vec<Found> {
+    let octets = |address: &IpAddr| match address {
+        IpAddr::V4(address) => (Type::A, address.octets().to_vec()),
+        IpAddr::V6(address) => (Type::Aaaa, address.octets().to_vec()),
+    };
+    let mut records = vec![
+        (
+            "_uscan|_tcp|local",
+            Type::Ptr,
+            labels("A|_uscan|_tcp|local"),
+        ),
+        ("A|_uscan|_tcp|local", Type::Srv, srv("a|local", 80)),
+        ("A|_uscan|_tcp|local", Type::Txt, txt(&[root])),
+    ];
+    records.extend(addresses.iter().map(|address| {
+        let (kind, octets) = octets(address);
+        ("a|local", kind, octets)
+    }));
+    let mut browser = Browser::default();
+    browser.handle(&message(&records), 3);
+    browser.found()
+}
+
+#[test]
+fn every_address_of_a_device_is_kept_those_of_the_link_last_and_with_their_interface() {
+    let addresses = ["fe80::1", "fd00::9", "10.0.0.9", "192.168.1.9"];
+    let addresses = addresses.map(|it| it.parse().unwrap());
+    let found = found_with(&addresses, "rs=eSCL").remove(0);
+    assert_eq!(found.url.to_string(), "http://10.0.0.9/eSCL");
+    let others: Vec<String> = found.others.iter().map(ToString::to_string).collect();
+    let expected = [
+        "http://192.168.1.9/eSCL",
+        "http://[fd00::9]/eSCL",
+        "http://[fe80::1%3]/eSCL",
+    ];
+    assert_eq!(others, expected);
+    let found = found_with(&addresses[..1], "rs=eSCL");
+    assert_eq!(found[0].url.to_string(), "http://[fe80::1%3]/eSCL");
+}
+
+#[test]
+fn a_root_that_is_no_path_is_encoded() {
+    let address = ["10.0.0.9".parse().unwrap()];
+    for (root, path) in [
+        ("rs=my scanner", "/my%20scanner"),
+        ("rs=a%20b/eSCL?x#y", "/a%20b/eSCL%3Fx%23y"),
+        ("rs=\u{fc}", "/%C3%BC"),
+        ("rs=/eSCL/", "/eSCL"),
+    ] {
+        let found = found_with(&address, root);
+        assert_eq!(found[0].url.to_string(), format!("http://10.0.0.9{path}"));
+    }
 }
 
 #[test]
 fn what_is_missing_is_asked_for() {
     let mut browser = Browser::default();
     let first = browser.question().len();
-    browser.handle(&message(&[(
-        "_uscan|_tcp|local",
-        Type::Ptr,
-        labels("A|_uscan|_tcp|local"),
-    )]));
+    browser.handle(
+        &message(&[(
+            "_uscan|_tcp|local",
+            Type::Ptr,
+            labels("A|_uscan|_tcp|local"),
+        )]),
+        0,
+    );
     assert!(!browser.is_complete() && browser.found().is_empty());
     assert!(browser.question().len() > first);
-    browser.handle(&message(&[
-        ("A|_uscan|_tcp|local", Type::Srv, srv("a|local", 8080)),
-        ("a|local", Type::A, vec![10, 0, 0, 9]),
-    ]));
+    browser.handle(
+        &message(&[
+            ("A|_uscan|_tcp|local", Type::Srv, srv("a|local", 8080)),
+            ("a|local", Type::A, vec![10, 0, 0, 9]),
+        ]),
+        0,
+    );
     let found = browser.found();
     assert_eq!(
         found[0].url.to_string(),
@@ -164,19 +229,25 @@ fn what_is_missing_is_asked_for() {
 #[test]
 fn services_that_nobody_asked_for_are_not_kept() {
     let mut browser = Browser::default();
-    browser.handle(&message(&[
-        ("_ipp|_tcp|local", Type::Ptr, labels("A|_ipp|_tcp|local")),
-        ("_uscan|_tcp|local", Type::Ptr, labels("A|_ipp|_tcp|local")),
-        ("B|_uscan|_tcp|local", Type::Srv, srv("b|local", 80)),
-    ]));
+    browser.handle(
+        &message(&[
+            ("_ipp|_tcp|local", Type::Ptr, labels("A|_ipp|_tcp|local")),
+            ("_uscan|_tcp|local", Type::Ptr, labels("A|_ipp|_tcp|local")),
+            ("B|_uscan|_tcp|local", Type::Srv, srv("b|local", 80)),
+        ]),
+        0,
+    );
     assert!(browser.services.is_empty());
     for number in 0..500 {
         let name = format!("{number}|_uscan|_tcp|local");
         let host = format!("{number}|local");
-        browser.handle(&message(&[
-            ("_uscan|_tcp|local", Type::Ptr, labels(&name)),
-            (&host, Type::A, vec![10, 0, 0, 9]),
-        ]));
+        browser.handle(
+            &message(&[
+                ("_uscan|_tcp|local", Type::Ptr, labels(&name)),
+                (&host, Type::A, vec![10, 0, 0, 9]),
+            ]),
+            0,
+        );
     }
     assert_eq!(
         (browser.services.len(), browser.hosts.len()),
@@ -243,7 +314,7 @@ proptest! {
             }
         }
         let mut browser = Browser::default();
-        browser.handle(&bytes);
+        browser.handle(&bytes, 0);
         let _found = browser.found();
         let _question = browser.question();
     }

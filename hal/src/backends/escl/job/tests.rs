@@ -573,6 +573,52 @@ fn a_stop_gives_the_page_in_hand_up_and_ends_the_job_at_once() {
 }
 
 #[test]
+fn a_stop_before_the_job_asks_for_none() {
+    let before: [&[(&str, Answer)]; 4] = [
+        &[],
+        &[("status", code(503))],
+        // The look at the status was given up.
+        &[("status", failed())],
+        &[("status", idle(AdfState::Loaded)), ("create", code(503))],
+    ];
+    for answers in before {
+        let mut talk = Talk::new(Quirks::default());
+        for (ask, answer) in answers {
+            talk.expect(ask, answer.clone());
+        }
+        assert!(talk.job.handle_stop());
+        assert_eq!(talk.kind(), ScannerErrorKind::SinkRefused, "{answers:?}");
+        assert!(talk.job.is_over());
+    }
+}
+
+#[test]
+fn a_stop_while_the_job_is_asked_for_ends_it_once_it_is_known() {
+    for lost in [false, true] {
+        let mut talk = Talk::new(Quirks::default());
+        talk.expect("status", idle(AdfState::Loaded));
+        assert!(
+            !talk.job.only_waits(),
+            "a new job is never given up half-way"
+        );
+        if lost {
+            talk.expect("create", failed());
+            assert!(!talk.job.handle_stop(), "it is to come again");
+            let found = status(AdfState::Loaded, JobState::Processing, 0, 0);
+            talk.expect("status", found);
+        } else {
+            let created = Answer::Created("/eSCL/ScanJobs/7".to_owned());
+            talk.expect("create", created);
+        }
+        assert!(talk.job.handle_stop());
+        talk.expect("delete", code(200));
+        talk.expect("status", status(AdfState::Loaded, JobState::Canceled, 0, 0));
+        assert_eq!(talk.kind(), ScannerErrorKind::SinkRefused);
+        assert!(talk.job.is_over());
+    }
+}
+
+#[test]
 fn a_stop_takes_no_whole_page_away() {
     let mut talk = Talk::pages(2);
     talk.expect("next", whole());
