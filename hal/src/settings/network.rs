@@ -216,7 +216,7 @@ impl NetworkSource {
 /// What is wanted of the network is unknown.
 fn unasked(reason: &str, wanted: Wanted<'_>, each: &mut dyn FnMut(Setting)) {
     let mut settings = BTreeMap::new();
-    for (id, method, ..) in rows_of(wanted) {
+    for (id, (method, ..)) in rows_of(wanted) {
         if let Some(row) = Row::find(id) {
             let reading = Reading::unknown(Why::NotSupported, reason, "settings.address");
             super::merge(&mut settings, reading.setting(row, *method, 0));
@@ -245,10 +245,10 @@ fn read_address(
     each: &mut dyn FnMut(Setting),
 ) {
     let host = host(address);
-    let topics = rows_of(wanted).map(|(_, _, topic, _)| *topic).collect();
+    let topics = rows_of(wanted).map(|(_, (_, topic, _))| *topic).collect();
     let facts = ask::ask(wire, ports, &host, &topics);
     let up = facts.is_up();
-    for (id, method, _, read) in rows_of(wanted) {
+    for (id, (method, _, read)) in rows_of(wanted) {
         let Some(row) = Row::find(id) else { continue };
         let reading = match up {
             true => read(&facts, ports),

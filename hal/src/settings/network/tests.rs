@@ -107,7 +107,7 @@ fn value(settings: &BTreeMap<&'static str, Setting>, id: &str) -> (String, bool)
 #[test]
 fn rows_are_those_of_the_catalogue_in_order() {
     assert!(rows::ROWS.is_sorted_by_key(|row| row.0));
-    for (id, method, ..) in rows::ROWS {
+    for (id, (method, ..)) in rows::ROWS {
         let row = Row::find(id).unwrap();
         assert!(row.methods.contains(method), "{id} {method:?}");
     }
