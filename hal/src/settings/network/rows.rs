@@ -26,7 +26,8 @@ mod user_enabled;
 mod vendor_api_tls;
 mod version_approved;
 
-use super::ask::{Facts, State, TlsFacts, Topic, V3};
+use super::ask::{Facts, State, TlsFacts, Topic};
+use super::mib::V3;
 use super::{Ports, certificate, tls};
 use crate::settings::{Method, Reading, Why};
 
@@ -37,7 +38,8 @@ pub(super) const ROWS: &[Row] = &[
     ("auth.print_without_auth", print_without_auth::PROBE),
     ("auth.root_remote_login", root_remote_login::PROBE),
     ("data.mib_personal_info_hidden", mib_personal_info::PROBE),
-    ("fw.version_approved", version_approved::PROBE),
+    ("fw.version_approved", version_approved::IPP),
+    ("fw.version_approved", version_approved::SNMP),
     ("net.cert_expires", cert_expires::PROBE),
     ("net.cert_strength", cert_strength::PROBE),
     ("net.cert_trusted", cert_trusted::PROBE),
@@ -46,6 +48,7 @@ pub(super) const ROWS: &[Row] = &[
     ("net.ip_forwarding", ip_forwarding::PROBE),
     ("net.ipp_security", ipp_security::IPP),
     ("net.ipp_security", ipp_security::PORT),
+    ("net.listening_ports", listening_ports::SNMP),
     ("net.listening_ports", listening_ports::PORT),
     ("net.lpd_515", lpd_515::PORT),
     ("net.lpd_515", lpd_515::SNMP),
