@@ -31,7 +31,7 @@ use super::mib::V3;
 use super::{Ports, certificate, tls};
 use crate::settings::{Method, Reading, Why};
 
-/// Every probe, in the order of their ids.
+/// Every probe, in the order of their ids; of one id the best first.
 pub(super) const ROWS: &[Row] = &[
     ("app.user_enabled", user_enabled::PROBE),
     ("auth.ipp_methods", ipp_methods::PROBE),

@@ -217,6 +217,19 @@ mod tests {
         );
         let large = ObjectId::new(&[1, 3, 2699, 127, 128]);
         assert_eq!(large.0, [0x2b, 0x95, 0x0b, 0x7f, 0x81, 0x00]);
+        let below = |name: &[u8]| ObjectId(name.to_vec()).below(&ObjectId::new(&[1, 3]));
+        assert_eq!(below(&large.0), Some(vec![2699, 127, 128]));
+        assert_eq!(
+            below(&[0x2b, 0x8f, 0xff, 0xff, 0xff, 0x7f]),
+            Some(vec![u32::MAX])
+        );
+        for (what, name) in [
+            ("cut", &[0x2b, 0x95][..]),
+            ("too large", &[0x2b, 0x90, 0x80, 0x80, 0x80, 0x00]),
+            ("elsewhere", &[0x2a, 1]),
+        ] {
+            assert_eq!(below(name), None, "{what}");
+        }
     }
 
     /// A question turned into its answer.

@@ -16,10 +16,10 @@ fn read_ipp(facts: &Facts, _ports: &Ports) -> Option<Reading> {
 
 /// Descriptions are free text, with names of hosts and people: nothing is told of them but the one
 /// version that they name as such.
-fn read_snmp(facts: &Facts, ports: &Ports) -> Option<Reading> {
+fn read_snmp(facts: &Facts, _ports: &Ports) -> Option<Reading> {
     const EVIDENCE: &str = "SNMP hrDeviceDescr, sysDescr";
     let texts = &facts.snmp.descriptions;
-    if texts.is_empty() || read_ipp(facts, ports).is_some() {
+    if texts.is_empty() {
         return None;
     }
     let found: BTreeSet<&str> = texts.iter().flat_map(|it| versions(it)).collect();
