@@ -91,6 +91,7 @@ fn sources(config: &Config) -> SourcesOptions {
             device,
             ..NetworkOptions::default()
         }),
+        community: settings.snmp_community_file.clone(),
         vendor: export
             .filter(|_| has(SettingsSource::Vendor))
             .map(|export| VendorOptions {

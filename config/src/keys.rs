@@ -174,6 +174,24 @@ pub(crate) const KEYS: &[Key] = &[
     },
     Key {
         section: "settings",
+        name: "snmp_community_file",
+        expected: ABSOLUTE_PATH,
+        set: |config, value| {
+            put(
+                &mut config.settings.snmp_community_file,
+                path(value).map(Some),
+            )
+        },
+        show: |config| {
+            config
+                .settings
+                .snmp_community_file
+                .as_deref()
+                .map(path_text)
+        },
+    },
+    Key {
+        section: "settings",
         name: "vendor_export",
         expected: ABSOLUTE_PATH,
         set: |config, value| put(&mut config.settings.vendor_export, path(value).map(Some)),
@@ -248,6 +266,7 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
         "credentials",
         "private",
         "code",
+        "community",
     ];
     let name = name.to_ascii_lowercase();
     let mut words = name.split(['_', '-', '.']);

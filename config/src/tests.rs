@@ -210,6 +210,7 @@ fn secrets_are_refused_without_repeating_them() {
         "[cloud]\nbootstrap_url = \"https://me:hunter2@cloud\"",
         "[device.options]\nadmin_password = \"hunter2\"",
         "[cloud]\ncode = \"hunter2\"",
+        "[settings]\nsnmp_community = \"hunter2\"",
         "token = \"hunter2\"",
     ] {
         let message = refused(text);

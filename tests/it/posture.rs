@@ -1,6 +1,8 @@
 //! How safe a device is: read on it, judged by its tenant's policy, told to the cloud, and a gate
 //! before workflows.
 
+mod snmp;
+
 use scantrip_tests::program;
 use scantrip_tests::stage::write;
 

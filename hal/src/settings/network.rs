@@ -5,10 +5,14 @@
 //! hellos that end before any key is made, and a printing port sees a connection without a byte.
 //! Each run is named in the log under `scantrip::audit`.
 
+mod access;
 mod ask;
 mod certificate;
+mod community;
 mod http;
 mod ipp;
+mod listeners;
+mod mib;
 mod printer;
 mod rows;
 mod snmp;
@@ -20,6 +24,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _, UdpSocket};
 use std::time::Duration;
 
+pub use self::community::{Community, CommunityError};
 use self::wire::{LiveWire, Wire};
 use super::{Reading, Row, Setting, SettingsSource, Why};
 use crate::backends::system::SystemClock;
@@ -27,13 +32,14 @@ use crate::clock::Clock as _;
 use crate::printer::PrinterStatus;
 
 /// What is asked, and where.
-#[derive(Clone, Debug)]
 pub struct NetworkOptions {
     /// Host name or address to ask. Default: that of the device, else this machine's own on the
     /// network, else loopback.
     pub address: Option<String>,
     /// Host of the device, when it is another machine than this one.
     pub device: Option<String>,
+    /// The community that tables of SNMP are read with, where it is not that of the factory.
+    pub community: Option<Community>,
     /// Where services are looked for.
     pub ports: Ports,
     /// Between one question and the next. Default: five a second.
@@ -45,6 +51,7 @@ impl Default for NetworkOptions {
         Self {
             address: None,
             device: None,
+            community: None,
             ports: Ports::default(),
             pace: Duration::from_millis(200),
         }
@@ -79,7 +86,6 @@ impl Default for Ports {
 }
 
 /// The settings that the device tells over the network.
-#[derive(Debug)]
 pub struct NetworkSource {
     options: NetworkOptions,
 }
@@ -182,7 +188,7 @@ impl SettingsSource for NetworkSource {
                 address,
                 pace: self.options.pace,
             };
-            printer::ask(&mut wire, &self.options.ports, &host(address))
+            printer::ask(&mut wire, &self.options, &host(address))
         })
     }
 }
@@ -204,8 +210,8 @@ impl NetworkSource {
                 address,
                 pace: self.options.pace,
             };
-            let ports = &self.options.ports;
-            read_address(&mut wire, ports, (address, now), wanted, &mut |it| {
+            let options = &self.options;
+            read_address(&mut wire, options, (address, now), wanted, &mut |it| {
                 super::merge(&mut settings, it);
             });
         }
@@ -216,7 +222,7 @@ impl NetworkSource {
 /// What is wanted of the network is unknown.
 fn unasked(reason: &str, wanted: Wanted<'_>, each: &mut dyn FnMut(Setting)) {
     let mut settings = BTreeMap::new();
-    for (id, method, ..) in rows_of(wanted) {
+    for (id, (method, ..)) in rows_of(wanted) {
         if let Some(row) = Row::find(id) {
             let reading = Reading::unknown(Why::NotSupported, reason, "settings.address");
             super::merge(&mut settings, reading.setting(row, *method, 0));
@@ -239,16 +245,17 @@ fn host(address: IpAddr) -> String {
 
 fn read_address(
     wire: &mut dyn Wire,
-    ports: &Ports,
+    options: &NetworkOptions,
     (address, now): (IpAddr, u64),
     wanted: Wanted<'_>,
     each: &mut dyn FnMut(Setting),
 ) {
     let host = host(address);
-    let topics = rows_of(wanted).map(|(_, _, topic, _)| *topic).collect();
-    let facts = ask::ask(wire, ports, &host, &topics);
+    let topics = rows_of(wanted).map(|(_, (_, topic, _))| *topic).collect();
+    let (ports, community) = (&options.ports, options.community.as_ref());
+    let facts = ask::ask(wire, ports, community, &host, &topics);
     let up = facts.is_up();
-    for (id, method, _, read) in rows_of(wanted) {
+    for (id, (method, _, read)) in rows_of(wanted) {
         let Some(row) = Row::find(id) else { continue };
         let reading = match up {
             true => read(&facts, ports),

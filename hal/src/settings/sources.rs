@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use super::declared::{DeclareError, DeclaredSource};
 use super::linux::LinuxSource;
-use super::network::{NetworkOptions, NetworkSource, is_beside};
+use super::network::{Community, CommunityError, NetworkOptions, NetworkSource, is_beside};
 use super::vendor::{Mapping, MappingError, VendorSource};
 use super::{CATALOGUE, Method, Row, Setting, SettingsSource, Verdict, Why};
 use crate::printer::PrinterStatus;
 
 /// Which sources there are.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct SourcesOptions {
     /// The root folder of the device's Linux, if its files are read.
     pub linux: Option<PathBuf>,
@@ -20,6 +20,8 @@ pub struct SourcesOptions {
     pub documents: Vec<PathBuf>,
     /// What is asked over the network, if anything.
     pub network: Option<NetworkOptions>,
+    /// The file with the community that SNMP is read with, if it is not that of the factory.
+    pub community: Option<PathBuf>,
     /// Where the vendor's settings are exported to, if they are read.
     pub vendor: Option<VendorOptions>,
     /// What the operator declares, by id.
@@ -39,6 +41,9 @@ pub struct VendorOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourcesError {
+    /// The community cannot be used.
+    #[error("settings.snmp_community_file")]
+    Community(#[from] CommunityError),
     /// Something is declared that cannot be.
     #[error("settings.declared")]
     Declared(#[from] DeclareError),
@@ -58,14 +63,17 @@ impl Sources {
     /// Sets up the sources.
     ///
     /// # Errors
-    /// When a mapping cannot be read or something is declared that the device itself must tell.
+    /// When a mapping or the community cannot be read or something is declared that the device itself must tell.
     pub fn open(options: SourcesOptions) -> Result<Self, SourcesError> {
         let mut sources: Vec<Box<dyn SettingsSource>> = Vec::new();
         let device = options.network.as_ref().and_then(|it| it.device.clone());
         if let Some(root) = options.linux {
             sources.push(Box::new(LinuxSource::new(root, options.documents)));
         }
-        if let Some(network) = options.network {
+        if let Some(mut network) = options.network {
+            if let Some(path) = options.community {
+                network.community = Some(Community::load(&path)?);
+            }
             sources.push(Box::new(NetworkSource::new(network)));
         }
         if let Some(vendor) = options.vendor {

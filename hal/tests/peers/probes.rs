@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use scantrip_hal::settings::network::{NetworkOptions, NetworkSource, Ports};
-use scantrip_hal::settings::{Setting, SettingsSource as _, Verdict, Why};
+use scantrip_hal::settings::network::{Community, NetworkOptions, NetworkSource, Ports};
+use scantrip_hal::settings::{Method, Setting, SettingsSource as _, Verdict, Why};
 
 type Settings = BTreeMap<&'static str, Setting>;
 
@@ -33,16 +34,24 @@ fn free_port() -> u16 {
 }
 
 fn source(ports: Ports) -> NetworkSource {
+    source_with(ports, None)
+}
+
+fn source_with(ports: Ports, community: Option<Community>) -> NetworkSource {
     NetworkSource::new(NetworkOptions {
         address: Some("127.0.0.1".to_owned()),
         device: None,
+        community,
         ports,
         pace: Duration::ZERO,
     })
 }
 
 fn read(ports: Ports) -> Settings {
-    let mut source = source(ports);
+    read_from(source(ports))
+}
+
+fn read_from(mut source: NetworkSource) -> Settings {
     let mut settings = Settings::new();
     source.read(&mut |it| assert!(settings.insert(it.id, it).is_none()));
     settings
@@ -219,6 +228,69 @@ fn snmpd_with_a_community_of_its_own_is_not_open() {
         "none",
         &Verdict::Secure,
     );
+}
+
+/// What is read with that community in a file.
+fn read_with_community(ports: Ports) -> Settings {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("community");
+    write(&path, "canary-community\n");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let community = Community::load(&path).unwrap_or_else(|error| panic!("{error}"));
+    read_from(source_with(ports, Some(community)))
+}
+
+#[test]
+fn snmpd_with_the_configured_community_tells_more() {
+    let Some(settings) = with_snmpd(
+        "rocommunity canary-community 127.0.0.1\n\
+         override .1.3.6.1.2.1.4.1.0 integer 1\n\
+         sysDescr Example MFP of canary, Firmware Ver.1.06\n",
+        read_with_community,
+    ) else {
+        return;
+    };
+    expect(&settings, "net.ip_forwarding", "true", &Verdict::NotSecure);
+    expect(
+        &settings,
+        "net.snmp_default_community",
+        "none",
+        &Verdict::Secure,
+    );
+    assert_eq!(settings["fw.version_approved"].value, "1.06");
+    let clear = &settings["net.snmp_v1v2"];
+    assert_eq!(clear.value, "true");
+    assert!(matches!(clear.verdict, Verdict::Unknown(_)), "{clear:?}");
+    assert!(!format!("{settings:?}").contains("canary"));
+}
+
+/// A listener whose port comes first among words in their order.
+fn listener(address: Ipv4Addr) -> (TcpListener, String) {
+    let bound = (10_000..10_999).find_map(|port| TcpListener::bind((address, port)).ok());
+    let listener = bound.unwrap();
+    let word = format!("tcp/{}", listener.local_addr().unwrap().port());
+    (listener, word)
+}
+
+#[test]
+fn snmpd_tells_who_listens_as_the_kernel_does() {
+    let read_ports = |ports: Ports| -> (Setting, String, String, Vec<String>) {
+        let (_exposed, exposed) = listener(Ipv4Addr::UNSPECIFIED);
+        let (_hidden, hidden) = listener(Ipv4Addr::LOCALHOST);
+        let setting = read(ports).remove("net.listening_ports").unwrap();
+        let listed = setting.value.split(',').map(str::to_owned).collect();
+        (setting, exposed, hidden, listed)
+    };
+    let Some((setting, exposed, hidden, listed)) =
+        with_snmpd("rocommunity public 127.0.0.1\n", read_ports)
+    else {
+        return;
+    };
+    assert_eq!(setting.method, Method::Snmp, "{setting:?}");
+    assert!(listed.contains(&exposed), "{exposed} is not in {listed:?}");
+    assert!(!listed.contains(&hidden), "{hidden} is in {listed:?}");
+    // Both tables were walked to their ends: what is not shown is counted.
+    assert!(!setting.value.ends_with("+?"), "{setting:?}");
 }
 
 /// The printer, as one line for each thing it tells.

@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::wire::{Connected, Datagram, Stream, Wire};
-use super::{Ports, certificate, http, ipp, snmp, tls};
+use super::community::Community;
+use super::mib::{self, SnmpFacts};
+use super::wire::{Connected, Stream, Wire};
+use super::{Ports, certificate, http, ipp, tls};
 
 /// Ports that are connected to.
 const WELL_KNOWN: &[u16] = &[21, 22, 23, 139, SMB, 515, 8080, 9100, 9101, 9102];
@@ -38,7 +40,7 @@ impl Facts {
     /// Whether the host is there at all, so that silence of a service says something.
     pub(super) fn is_up(&self) -> bool {
         let answers = |state: &State| *state != State::Silent;
-        self.ports.values().any(answers) || self.snmp.is_refused || self.snmp.v3 != V3::Silent
+        self.ports.values().any(answers) || self.snmp.is_up()
     }
 }
 
@@ -62,41 +64,13 @@ pub(super) struct IppFacts {
     pub(super) job_taken: Option<bool>,
 }
 
-/// What SNMP version 3 answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum V3 {
-    #[default]
-    Silent,
-    /// It is there.
-    Present,
-    /// It gives values to anybody.
-    NoAuth,
-}
-
-/// What SNMP answers.
-#[derive(Debug, Default)]
-pub(super) struct SnmpFacts {
-    /// The host says that nobody listens.
-    pub(super) is_refused: bool,
-    /// Whether it answers to a community's name from the factory.
-    pub(super) is_from_factory: bool,
-    pub(super) v3: V3,
-    pub(super) forwarding: Option<i64>,
-    /// Types of print channels that accept jobs.
-    pub(super) channels: BTreeSet<i64>,
-    /// Whether names of jobs can be read; `None`: no job is listed.
-    pub(super) jobs_shown: Option<bool>,
-}
-
-/// Names of communities from the factory. Only asked with, never set with.
-const COMMUNITIES: [&str; 2] = ["public", "private"];
-
 /// What is asked for a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Topic {
     AllPorts,
     Http,
     Ipp,
+    Listeners,
     Ports(&'static [u16]),
     Smb,
     Snmp,
@@ -113,7 +87,7 @@ impl Topic {
             Self::Ipp => vec![ports.ipp],
             Self::Ports(some) => some.to_vec(),
             Self::Smb => vec![SMB],
-            Self::Snmp => Vec::new(),
+            Self::Listeners | Self::Snmp => Vec::new(),
             Self::Tls => ports.tls.clone(),
             Self::VendorApi => vec![ports.vendor_api],
         }
@@ -141,6 +115,7 @@ fn connect(wire: &mut dyn Wire, port: u16, facts: &mut Facts) {
 pub(super) fn ask(
     wire: &mut dyn Wire,
     ports: &Ports,
+    community: Option<&Community>,
     host: &str,
     topics: &BTreeSet<Topic>,
 ) -> Facts {
@@ -171,8 +146,8 @@ pub(super) fn ask(
     if has(Topic::Ipp) && open(&facts, ports.ipp) {
         facts.ipp = ask_ipp(wire, ports.ipp, host);
     }
-    if has(Topic::Snmp) {
-        facts.snmp = ask_snmp(wire, ports.snmp);
+    if has(Topic::Snmp) || has(Topic::Listeners) {
+        facts.snmp = mib::ask(wire, ports.snmp, community, has(Topic::Listeners));
     }
     // Silence says something only of a host that is there.
     for port in all_ports(ports) {
@@ -332,115 +307,4 @@ pub(super) fn exchange_ipp(
     let answer = exchange(wire, port, &question, http_answer)?;
     let told = ipp::answer(&answer.body, 1).filter(|_| answer.status == 200);
     Some((answer.status, told))
-}
-
-const SYS_DESCR: &[u32] = &[1, 3, 6, 1, 2, 1, 1, 1, 0];
-
-/// The host says that nobody listens for SNMP.
-#[derive(Debug)]
-pub(super) struct Refused;
-
-/// The version and the community's name from the factory that the device answers to.
-pub(super) fn factory_community(
-    wire: &mut dyn Wire,
-    port: u16,
-) -> Result<Option<(snmp::Version, &'static str)>, Refused> {
-    let description = [snmp::ObjectId::new(SYS_DESCR)];
-    for community in COMMUNITIES {
-        for version in [snmp::Version::V2c, snmp::Version::V1] {
-            let question = snmp::question(version, community, snmp::GET, 1, &description);
-            match wire.ask(port, &question) {
-                Datagram::Answer(bytes) if snmp::answer(&bytes, 1).is_some() => {
-                    return Ok(Some((version, community)));
-                }
-                Datagram::Refused => return Err(Refused),
-                Datagram::Answer(_) | Datagram::Silent => {}
-            }
-        }
-    }
-    Ok(None)
-}
-
-fn ask_snmp(wire: &mut dyn Wire, port: u16) -> SnmpFacts {
-    let mut facts = SnmpFacts::default();
-    let Ok(community) = factory_community(wire, port) else {
-        facts.is_refused = true;
-        return facts;
-    };
-    facts.is_from_factory = community.is_some();
-    facts.v3 = ask_v3(wire, port, &[snmp::ObjectId::new(SYS_DESCR)]);
-    if let Some((version, community)) = community {
-        ask_tables(wire, port, version, community, &mut facts);
-    }
-    facts
-}
-
-fn ask_v3(wire: &mut dyn Wire, port: u16, description: &[snmp::ObjectId]) -> V3 {
-    let discovery = snmp::question_v3(2, &[], "", &[]);
-    let Datagram::Answer(bytes) = wire.ask(port, &discovery) else {
-        return V3::Silent;
-    };
-    match snmp::answer_v3(&bytes, 2) {
-        Some(snmp::AnswerV3::Report { engine }) => {
-            let question = snmp::question_v3(3, &engine, "", description);
-            let Datagram::Answer(bytes) = wire.ask(port, &question) else {
-                return V3::Present;
-            };
-            match snmp::answer_v3(&bytes, 3) {
-                Some(snmp::AnswerV3::Values(_)) => V3::NoAuth,
-                _ => V3::Present,
-            }
-        }
-        Some(snmp::AnswerV3::Values(_)) => V3::NoAuth,
-        None => V3::Silent,
-    }
-}
-
-fn ask_tables(
-    wire: &mut dyn Wire,
-    port: u16,
-    version: snmp::Version,
-    community: &str,
-    facts: &mut SnmpFacts,
-) {
-    const FORWARDING: &[u32] = &[1, 3, 6, 1, 2, 1, 4, 1, 0];
-    /// `prtChannelEntry` of RFC 3805; column 2 is the type, 6 the state.
-    const CHANNEL: [u32; 10] = [1, 3, 6, 1, 2, 1, 43, 14, 1, 1];
-    /// `jmJob` of RFC 2707.
-    const JOBS: &[u32] = &[1, 3, 6, 1, 4, 1, 2699, 1, 1, 1, 3];
-    const ACCEPTS_JOBS: i64 = 3;
-    let mut values = |kind, id, objects: &[snmp::ObjectId]| {
-        let question = snmp::question(version, community, kind, id, objects);
-        match wire.ask(port, &question) {
-            Datagram::Answer(bytes) => snmp::answer(&bytes, id),
-            Datagram::Refused | Datagram::Silent => None,
-        }
-    };
-    let forwarding = values(snmp::GET, 4, &[snmp::ObjectId::new(FORWARDING)]);
-    if let Some([(_, snmp::Value::Integer(number))]) = forwarding.as_deref() {
-        facts.forwarding = Some(*number);
-    }
-    for index in 1..=12 {
-        let column = |number| {
-            let cell = [&CHANNEL[..], &[number, 1, index]].concat();
-            snmp::ObjectId::new(&cell)
-        };
-        match values(snmp::GET, 4 + index, &[column(2), column(6)]).as_deref() {
-            Some(
-                [
-                    (_, snmp::Value::Integer(kind)),
-                    (_, snmp::Value::Integer(ACCEPTS_JOBS)),
-                ],
-            ) => {
-                let _new = facts.channels.insert(*kind);
-            }
-            Some([(_, snmp::Value::Integer(_)), _]) => {}
-            // The table ends here, or there is none.
-            _ => break,
-        }
-    }
-    let jobs = snmp::ObjectId::new(JOBS);
-    let next = values(snmp::GET_NEXT, 40, std::slice::from_ref(&jobs));
-    let shown = next.is_some_and(|list| list.first().is_some_and(|(it, _)| it.is_below(&jobs)));
-    facts.jobs_shown = shown.then_some(true);
 }

@@ -12,7 +12,9 @@ pub(crate) fn ipp(bytes: &[u8]) {
 
 /// SNMP of every version.
 pub(crate) fn snmp(bytes: &[u8]) {
-    let _answer = snmp::answer(bytes, 1);
+    for (name, _value) in snmp::answer(bytes, 1).into_iter().flatten() {
+        let _numbers = name.below(&snmp::ObjectId::new(&[1, 3]));
+    }
     let _answer = snmp::answer_v3(bytes, 1);
 }
 

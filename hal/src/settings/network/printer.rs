@@ -2,11 +2,13 @@
 //! `printer-input-tray` of PWG 5100.13), else over SNMP (Printer MIB, RFC 3805; Host Resources MIB,
 //! RFC 2790). Questions only; what one address answers is bounded in time, rows and text.
 
-use super::Ports;
-use super::ask::{exchange_ipp, factory_community};
+use super::NetworkOptions;
+use super::access::{Access, FACTORY};
+use super::ask::exchange_ipp;
+use super::community::Community;
 use super::ipp::{self, Answer};
-use super::snmp::{self, ObjectId, Value};
-use super::wire::{Datagram, Wire};
+use super::snmp::Value;
+use super::wire::Wire;
 use crate::printer::{
     NAME_CHARS_MAX, PrinterState, PrinterStatus, REASONS_MAX, SUPPLIES_MAX, Supply,
 };
@@ -17,12 +19,16 @@ const LOW_PERCENT: u8 = 10;
 const PAPER: &str = "paper";
 
 /// Asks one address; `None`: no printer answers there.
-pub(super) fn ask(wire: &mut dyn Wire, ports: &Ports, host: &str) -> Option<PrinterStatus> {
-    let by_ipp = ask_ipp(wire, ports.ipp, host);
+pub(super) fn ask(
+    wire: &mut dyn Wire,
+    options: &NetworkOptions,
+    host: &str,
+) -> Option<PrinterStatus> {
+    let by_ipp = ask_ipp(wire, options.ports.ipp, host);
     if by_ipp.as_ref().is_some_and(|it| !it.supplies.is_empty()) {
         return by_ipp;
     }
-    let by_snmp = ask_snmp(wire, ports.snmp);
+    let by_snmp = ask_snmp(wire, options.ports.snmp, options.community.as_ref());
     match (by_ipp, by_snmp) {
         (Some(ipp), Some(snmp)) => Some(PrinterStatus {
             supplies: snmp.supplies,
@@ -119,23 +125,24 @@ fn paper(name: &str, level: i64, most: i64) -> Option<Supply> {
     })
 }
 
-fn ask_snmp(wire: &mut dyn Wire, port: u16) -> Option<PrinterStatus> {
+fn ask_snmp(
+    wire: &mut dyn Wire,
+    port: u16,
+    community: Option<&Community>,
+) -> Option<PrinterStatus> {
     /// `hrPrinterEntry`: state and detected errors.
     const PRINTER: [u32; 10] = [1, 3, 6, 1, 2, 1, 25, 3, 5, 1];
     /// `prtMarkerSuppliesEntry`: type, description, most, level.
     const SUPPLIES: [u32; 10] = [1, 3, 6, 1, 2, 1, 43, 11, 1, 1];
     /// `prtInputEntry`: most, level, name.
     const INPUT: [u32; 10] = [1, 3, 6, 1, 2, 1, 43, 8, 2, 1];
-    let (version, community) = factory_community(wire, port).ok()??;
+    let own = community.map(Community::as_bytes);
+    let communities: Vec<&[u8]> = own.into_iter().chain(FACTORY).collect();
+    let access = Access::find(wire, port, &communities).ok()??;
     let mut rows = |table: &[u32], columns: &[u32], most: usize| {
-        let mut ask = |id, objects: &[ObjectId]| {
-            let question = snmp::question(version, community, snmp::GET_NEXT, id, objects);
-            match wire.ask(port, &question) {
-                Datagram::Answer(bytes) => snmp::answer(&bytes, id),
-                Datagram::Refused | Datagram::Silent => None,
-            }
-        };
-        walk(&mut ask, table, columns, most)
+        let rows = access.walk(wire, table, columns, most).rows;
+        let values = rows.into_iter().map(|(_, values)| values);
+        values.collect::<Vec<_>>()
     };
     let printer = rows(&PRINTER, &[1, 2], 1);
     let supplies = rows(&SUPPLIES, &[5, 6, 8, 9], SUPPLIES_MAX);
@@ -153,39 +160,6 @@ fn ask_snmp(wire: &mut dyn Wire, port: u16) -> Option<PrinterStatus> {
         reasons,
         supplies,
     })
-}
-
-/// Names and values of an answer to a question with this id.
-type Ask<'a> = dyn FnMut(u32, &[ObjectId]) -> Option<Vec<(ObjectId, Value)>> + 'a;
-
-/// Rows of a table, a question for each: columns side by side, until the first one ends.
-fn walk(ask: &mut Ask<'_>, table: &[u32], columns: &[u32], most: usize) -> Vec<Vec<Value>> {
-    let column = |number: &u32| ObjectId::new(&[table, &[*number]].concat());
-    let starts: Vec<ObjectId> = columns.iter().map(column).collect();
-    let (mut rows, mut at) = (Vec::new(), starts.clone());
-    while rows.len() < most {
-        let Some(found) = ask(rows.len() as u32 + 1, &at) else {
-            break;
-        };
-        let in_table = found.len() == starts.len()
-            && found
-                .iter()
-                .zip(&starts)
-                .all(|((name, _), it)| name.is_below(it));
-        // One that gives the same name again would go on for ever.
-        if !in_table
-            || found
-                .iter()
-                .zip(&at)
-                .any(|((name, _), before)| name == before)
-        {
-            break;
-        }
-        let (names, values) = found.into_iter().unzip();
-        at = names;
-        rows.push(values);
-    }
-    rows
 }
 
 fn marker(row: &[Value]) -> Option<Supply> {

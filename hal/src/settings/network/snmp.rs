@@ -1,6 +1,8 @@
 //! Questions and answers of SNMP versions 1, 2c and 3 (RFC 1157, 3416, 3412, 3414). Only `get` and
 //! `get-next` are ever asked; nothing here can set a value.
 
+use zeroize::Zeroizing;
+
 use super::tlv::{INTEGER, NULL, OCTETS, OID, Reader, SEQUENCE, element, integer, number};
 
 pub(super) const GET: u8 = 0xa0;
@@ -41,6 +43,20 @@ impl ObjectId {
     pub(super) fn is_below(&self, above: &Self) -> bool {
         self.0.starts_with(&above.0)
     }
+
+    /// The numbers that follow those of another name.
+    pub(super) fn below(&self, above: &Self) -> Option<Vec<u32>> {
+        let (mut numbers, mut number) = (Vec::new(), 0_u32);
+        let bytes = self.0.strip_prefix(above.0.as_slice())?;
+        for byte in bytes {
+            number = number.checked_mul(128)? | u32::from(byte & 0x7f);
+            if byte & 0x80 == 0 {
+                numbers.push(std::mem::take(&mut number));
+            }
+        }
+        let is_cut = bytes.last().is_some_and(|it| it & 0x80 != 0);
+        (!is_cut).then_some(numbers)
+    }
 }
 
 /// A value of an answer.
@@ -57,18 +73,20 @@ pub(super) enum Value {
 /// A question under a community's name.
 pub(super) fn question(
     version: Version,
-    community: &str,
+    community: &[u8],
     kind: u8,
     id: u32,
     objects: &[ObjectId],
-) -> Vec<u8> {
+) -> Zeroizing<Vec<u8>> {
     let version = match version {
         Version::V1 => 0,
         Version::V2c => 1,
     };
-    let community = element(OCTETS, community.as_bytes());
-    let parts = [integer(version), community, pdu(kind, id, objects)];
-    element(SEQUENCE, &parts.concat())
+    // The community may be a secret: no copy of it stays in memory.
+    let community = Zeroizing::new(element(OCTETS, community));
+    let parts = [&integer(version), &*community, &pdu(kind, id, objects)];
+    let parts = Zeroizing::new(parts.map(Vec::as_slice).concat());
+    Zeroizing::new(element(SEQUENCE, &parts))
 }
 
 fn pdu(kind: u8, id: u32, objects: &[ObjectId]) -> Vec<u8> {
@@ -116,7 +134,8 @@ pub(super) fn question_v3(id: u32, engine: &[u8], user: &str, objects: &[ObjectI
     element(SEQUENCE, &parts.concat())
 }
 
-/// The values of an answer to question `id`; `None` when it is not one, or tells an error.
+/// The values of an answer to question `id`; `None` when it is not one, or tells an error. What
+/// version 1 calls `noSuchName` is an answer: nothing has a value.
 pub(super) fn answer(bytes: &[u8], id: u32) -> Option<Vec<(ObjectId, Value)>> {
     let mut message = Reader(bytes).enter(SEQUENCE)?;
     if message.integer()? > 1 {
@@ -159,8 +178,9 @@ pub(super) fn answer_v3(bytes: &[u8], id: u32) -> Option<AnswerV3> {
 }
 
 fn bindings(mut pdu: Reader<'_>, id: u32) -> Option<Vec<(ObjectId, Value)>> {
+    const NO_SUCH_NAME: i64 = 2;
     let (found, status, _index) = (pdu.integer()?, pdu.integer()?, pdu.integer()?);
-    if found != i64::from(id) || status != 0 {
+    if found != i64::from(id) || ![0, NO_SUCH_NAME].contains(&status) {
         return None;
     }
     let mut list = pdu.enter(SEQUENCE)?;
@@ -170,6 +190,7 @@ fn bindings(mut pdu: Reader<'_>, id: u32) -> Option<Vec<(ObjectId, Value)>> {
     {
         let object = ObjectId(binding.expect(OID)?.to_vec());
         let value = match binding.next()? {
+            _ if status == NO_SUCH_NAME => Value::Absent,
             (INTEGER, bytes) => Value::Integer(number(bytes)?),
             (OCTETS, bytes) => Value::Octets(bytes.to_vec()),
             (NULL | 0x80..=0x82, _) => Value::Absent,
@@ -188,7 +209,7 @@ mod tests {
     fn a_question_is_what_the_standard_prints() {
         let name = ObjectId::new(&[1, 3, 6, 1, 2, 1, 1, 1, 0]);
         assert_eq!(
-            question(Version::V2c, "public", GET, 1, &[name]),
+            *question(Version::V2c, b"public", GET, 1, &[name]),
             [
                 0x30, 0x26, 2, 1, 1, 4, 6, b'p', b'u', b'b', b'l', b'i', b'c', 0xa0, 0x19, 2, 1, 1,
                 2, 1, 0, 2, 1, 0, 0x30, 0x0e, 0x30, 0x0c, 6, 8, 0x2b, 6, 1, 2, 1, 1, 1, 0, 5, 0
@@ -196,6 +217,19 @@ mod tests {
         );
         let large = ObjectId::new(&[1, 3, 2699, 127, 128]);
         assert_eq!(large.0, [0x2b, 0x95, 0x0b, 0x7f, 0x81, 0x00]);
+        let below = |name: &[u8]| ObjectId(name.to_vec()).below(&ObjectId::new(&[1, 3]));
+        assert_eq!(below(&large.0), Some(vec![2699, 127, 128]));
+        assert_eq!(
+            below(&[0x2b, 0x8f, 0xff, 0xff, 0xff, 0x7f]),
+            Some(vec![u32::MAX])
+        );
+        for (what, name) in [
+            ("cut", &[0x2b, 0x95][..]),
+            ("too large", &[0x2b, 0x90, 0x80, 0x80, 0x80, 0x00]),
+            ("elsewhere", &[0x2a, 1]),
+        ] {
+            assert_eq!(below(name), None, "{what}");
+        }
     }
 
     /// A question turned into its answer.

@@ -11,8 +11,13 @@ use super::wire::{Connected, Datagram, Wire};
 use super::*;
 use crate::settings::{Method, Verdict};
 
+mod tables;
+
 /// What a port answers to the bytes that were sent.
 type Service = fn(&[u8]) -> Vec<u8>;
+
+/// What comes back to a datagram; nothing: silence.
+type Datagrams = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 
 /// A device: open ports by number, and what each was sent.
 #[derive(Default)]
@@ -20,7 +25,7 @@ struct Device {
     services: BTreeMap<u16, Service>,
     /// Nothing listens elsewhere; `false`: nothing answers at all.
     is_up: bool,
-    udp: Option<Service>,
+    udp: Option<Datagrams>,
     sent: Arc<Mutex<BTreeMap<u16, usize>>>,
 }
 
@@ -67,8 +72,11 @@ impl Wire for Device {
     }
 
     fn ask(&mut self, _port: u16, question: &[u8]) -> Datagram {
-        match (self.udp, self.is_up) {
-            (Some(service), _) => Datagram::Answer(service(question)),
+        match (&self.udp, self.is_up) {
+            (Some(service), _) => match service(question) {
+                silence if silence.is_empty() => Datagram::Silent,
+                answer => Datagram::Answer(answer),
+            },
             (None, true) => Datagram::Refused,
             (None, false) => Datagram::Silent,
         }
@@ -82,7 +90,8 @@ fn read(device: &mut Device) -> BTreeMap<&'static str, Setting> {
 fn read_wanted(device: &mut Device, wanted: Wanted<'_>) -> BTreeMap<&'static str, Setting> {
     let mut settings = BTreeMap::new();
     let address = Ipv4Addr::LOCALHOST.into();
-    read_address(device, &Ports::default(), (address, 0), wanted, &mut |it| {
+    let options = NetworkOptions::default();
+    read_address(device, &options, (address, 0), wanted, &mut |it| {
         crate::settings::merge(&mut settings, it);
     });
     settings
@@ -107,7 +116,7 @@ fn value(settings: &BTreeMap<&'static str, Setting>, id: &str) -> (String, bool)
 #[test]
 fn rows_are_those_of_the_catalogue_in_order() {
     assert!(rows::ROWS.is_sorted_by_key(|row| row.0));
-    for (id, method, ..) in rows::ROWS {
+    for (id, (method, ..)) in rows::ROWS {
         let row = Row::find(id).unwrap();
         assert!(row.methods.contains(method), "{id} {method:?}");
     }
@@ -277,7 +286,7 @@ fn what_services_say_of_people_is_not_told() {
         [head.as_bytes(), &body].concat()
     };
     let mut device = device(&[(80, canary), (631, canary), (443, |_| b"canary".to_vec())]);
-    device.udp = Some(|_| b"canary canary canary".to_vec());
+    device.udp = Some(Box::new(|_| b"canary canary canary".to_vec()));
     for (id, setting) in read(&mut device) {
         assert!(
             !format!("{setting:?}").contains("canary"),
@@ -364,7 +373,7 @@ fn a_printer_whose_tables_never_end_is_asked_a_bounded_number_of_times() {
     static ASKED: Mutex<u32> = Mutex::new(0);
     let mut device = device(&[]);
     // Answers each question with itself: one row after the other, all with the same names.
-    device.udp = Some(|question| {
+    device.udp = Some(Box::new(|question| {
         *ASKED.lock().unwrap() += 1;
         let mut answer = question.to_vec();
         for byte in &mut answer {
@@ -373,9 +382,9 @@ fn a_printer_whose_tables_never_end_is_asked_a_bounded_number_of_times() {
             }
         }
         answer
-    });
+    }));
     assert_eq!(
-        printer::ask(&mut device, &Ports::default(), "192.0.2.1"),
+        printer::ask(&mut device, &NetworkOptions::default(), "192.0.2.1"),
         None
     );
     assert!(*ASKED.lock().unwrap() < 10);
@@ -395,7 +404,7 @@ fn a_printer_that_floods_with_supplies_is_cut() {
         [head.as_bytes(), &body].concat()
     };
     let mut device = device(&[(631, flood)]);
-    let status = printer::ask(&mut device, &Ports::default(), "192.0.2.1").unwrap();
+    let status = printer::ask(&mut device, &NetworkOptions::default(), "192.0.2.1").unwrap();
     assert_eq!(status.supplies.len(), crate::printer::SUPPLIES_MAX);
     let names = status.supplies.iter().map(|it| it.name.chars().count());
     assert_eq!(names.max(), Some(crate::printer::NAME_CHARS_MAX));

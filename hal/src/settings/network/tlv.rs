@@ -56,7 +56,10 @@ pub(super) fn number(bytes: &[u8]) -> Option<i64> {
 
 /// One element.
 pub(super) fn element(tag: u8, value: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![tag];
+    const HEAD_BYTES_MAX: usize = 6;
+    // Room for all of it at once: a buffer that grows leaves copies, of secrets too.
+    let mut bytes = Vec::with_capacity(HEAD_BYTES_MAX + value.len());
+    bytes.push(tag);
     match value.len() {
         short @ 0..=0x7f => bytes.push(short as u8),
         long => {
