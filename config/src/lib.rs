@@ -140,6 +140,9 @@ pub struct Settings {
     /// Host name or address to ask over the network; must be the device's own. Default: none, the
     /// one of the device.
     pub address: Option<String>,
+    /// PEM file of the authorities that may vouch for the device's certificate. Default: none, those
+    /// of the device's Linux, `etc/ssl/certs/ca-certificates.crt` below `root`.
+    pub ca_file: Option<PathBuf>,
     /// File that the vendor's settings are exported to.
     pub vendor_export: Option<PathBuf>,
     /// File that says what the vendor's names mean. Default: none, Konica Minolta's.
@@ -338,6 +341,7 @@ impl Default for Settings {
             sources: vec![SettingsSource::Linux, SettingsSource::Network],
             root: PathBuf::from("/"),
             address: None,
+            ca_file: None,
             vendor_export: None,
             vendor_mapping: None,
             declared: BTreeMap::new(),
