@@ -12,12 +12,6 @@ pub(crate) enum Reading {
         secure: bool,
         evidence: String,
     },
-    /// A value that looks good without being proven.
-    Unjudged {
-        value: String,
-        detail: String,
-        evidence: String,
-    },
     /// A part of a set; `detail` says what was looked at.
     Partial {
         value: String,
@@ -79,6 +73,25 @@ impl Reading {
         }
     }
 
+    /// The value, if there is one.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Value { value, .. }
+            | Self::Judged { value, .. }
+            | Self::Partial { value, .. } => value,
+            Self::NotApplicable(_) | Self::Unknown { .. } => "",
+        }
+    }
+
+    /// Whether the value is secure; `None`: that is not known.
+    pub(crate) fn is_secure(&self, row: &Row, now_seconds: u64) -> Option<bool> {
+        match self {
+            Self::Value { value, .. } if row.fits(value) => row.judge(value, now_seconds),
+            Self::Judged { secure, .. } => Some(*secure),
+            _ => None,
+        }
+    }
+
     pub(crate) fn setting(self, row: &Row, method: Method, now_seconds: u64) -> Setting {
         match self {
             Self::Value { value, evidence } => {
@@ -89,11 +102,6 @@ impl Reading {
                 secure,
                 evidence,
             } => Setting::judged(row, &value, secure, method, &evidence),
-            Self::Unjudged {
-                value,
-                detail,
-                evidence,
-            } => Setting::unjudged(row, &value, &detail, method, &evidence),
             Self::Partial {
                 value,
                 detail,

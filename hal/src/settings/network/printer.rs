@@ -2,11 +2,11 @@
 //! `printer-input-tray` of PWG 5100.13), else over SNMP (Printer MIB, RFC 3805; Host Resources MIB,
 //! RFC 2790). Questions only; what one address answers is bounded in time, rows and text.
 
-use super::Ports;
-use super::ask::{exchange_ipp, factory_community};
-use super::ipp::{self, Answer};
+use super::ask::factory_community;
+use super::ipp::Answer;
 use super::snmp::{self, ObjectId, Value};
 use super::wire::{Datagram, Wire};
+use super::{Ports, inquiry};
 use crate::printer::{
     NAME_CHARS_MAX, PrinterState, PrinterStatus, REASONS_MAX, SUPPLIES_MAX, Supply,
 };
@@ -18,7 +18,7 @@ const PAPER: &str = "paper";
 
 /// Asks one address; `None`: no printer answers there.
 pub(super) fn ask(wire: &mut dyn Wire, ports: &Ports, host: &str) -> Option<PrinterStatus> {
-    let by_ipp = ask_ipp(wire, ports.ipp, host);
+    let by_ipp = ask_ipp(wire, ports, host);
     if by_ipp.as_ref().is_some_and(|it| !it.supplies.is_empty()) {
         return by_ipp;
     }
@@ -32,7 +32,7 @@ pub(super) fn ask(wire: &mut dyn Wire, ports: &Ports, host: &str) -> Option<Prin
     }
 }
 
-fn ask_ipp(wire: &mut dyn Wire, port: u16, host: &str) -> Option<PrinterStatus> {
+fn ask_ipp(wire: &mut dyn Wire, ports: &Ports, host: &str) -> Option<PrinterStatus> {
     const WANTED: &[&str] = &[
         "marker-high-levels",
         "marker-levels",
@@ -43,12 +43,8 @@ fn ask_ipp(wire: &mut dyn Wire, port: u16, host: &str) -> Option<PrinterStatus> 
         "printer-state",
         "printer-state-reasons",
     ];
-    let ask = |path: &&str| {
-        let question = (ipp::GET_PRINTER_ATTRIBUTES, *path, WANTED);
-        let (_status, answer) = exchange_ipp(wire, port, host, question)?;
-        answer.filter(Answer::is_success)
-    };
-    ["/ipp/print", "/"].iter().find_map(ask).map(|it| read(&it))
+    let found = inquiry::find(wire, ports, host, WANTED).found?;
+    Some(read(&found.answer))
 }
 
 fn read(answer: &Answer) -> PrinterStatus {
