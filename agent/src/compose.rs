@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use scantrip_cloud_client::tls::TlsVersions;
 use scantrip_config::{Config, ServerTrust, SettingsSource, TlsVersions as ConfiguredVersions};
+use scantrip_hal::backends::escl::{DeviceUrl, parse_fingerprint};
 use scantrip_hal::backends::folder_disk::FolderDisk;
 use scantrip_hal::backends::key_file::KeyFile;
 use scantrip_hal::backends::system::{SystemClock, SystemEntropy};
@@ -12,9 +13,9 @@ use scantrip_hal::backends::{self, Mfp, OpenBackendError};
 use scantrip_hal::clock::Clock;
 use scantrip_hal::disk::Disk;
 use scantrip_hal::keys::KeyStore;
-use scantrip_hal::settings::network::NetworkOptions;
+use scantrip_hal::settings::network::{self, NetworkOptions, TlsOptions};
 use scantrip_hal::settings::sources::{Sources, SourcesOptions, VendorOptions};
-use scantrip_hal::web::Ports;
+use scantrip_hal::web::{Connector, Ports};
 
 use crate::drivers::network::NetworkSettings;
 use crate::drivers::web;
@@ -44,9 +45,12 @@ pub fn parts(config: &Config) -> Result<Parts, StartError> {
     let (disk, keys): (Arc<dyn Disk>, Arc<dyn KeyStore>) = (Arc::new(disk), Arc::new(key_file));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let memory = (Arc::clone(&disk), Arc::clone(&keys));
-    let mut mfp = mfp(config, web::ports(Arc::clone(&clock), Some(memory)))?;
+    let ports = web::ports(Arc::clone(&clock), Some(memory));
+    let connector = Arc::clone(&ports.connector);
+    let mut mfp = mfp(config, ports)?;
     if mfp.settings.is_none() {
-        mfp.settings = Some(Box::new(Sources::open(sources(config))?));
+        let tls = tls(config, connector, Arc::clone(&clock));
+        mfp.settings = Some(Box::new(Sources::open(sources(config, tls))?));
     }
     let parts = Parts {
         disk,
@@ -76,19 +80,27 @@ pub fn parts(config: &Config) -> Result<Parts, StartError> {
 }
 
 /// Where security settings are read when the backend does not do so itself.
-fn sources(config: &Config) -> SourcesOptions {
+fn sources(config: &Config, tls: TlsOptions) -> SourcesOptions {
     let settings = &config.settings;
     let has = |source| settings.sources.contains(&source);
     let export = settings.vendor_export.clone();
     // A device beside this machine is named by its backend's address.
     let url = config.device.options.get("url");
     let device = url.and_then(|url| host_of(url)).map(str::to_owned);
+    let mut ports = network::Ports::default();
+    if let Some(port) = url.and_then(|url| url.parse::<DeviceUrl>().ok()?.tls_port())
+        && !ports.tls.contains(&port)
+    {
+        ports.tls.push(port);
+    }
     SourcesOptions {
         linux: has(SettingsSource::Linux).then(|| settings.root.clone()),
         documents: vec![config.paths.state.clone()],
         network: has(SettingsSource::Network).then(|| NetworkOptions {
             address: settings.address.clone(),
             device,
+            ports,
+            tls: Some(tls),
             ..NetworkOptions::default()
         }),
         community: settings.snmp_community_file.clone(),
@@ -99,6 +111,20 @@ fn sources(config: &Config) -> SourcesOptions {
                 mapping: settings.vendor_mapping.clone(),
             }),
         declared: settings.declared.clone(),
+    }
+}
+
+/// How TLS is spoken with the device, and whom the operator trusts to vouch for it.
+fn tls(config: &Config, connector: Arc<dyn Connector>, clock: Arc<dyn Clock>) -> TlsOptions {
+    const OF_THE_SYSTEM: &str = "etc/ssl/certs/ca-certificates.crt";
+    let settings = &config.settings;
+    let ca_file = settings.ca_file.clone();
+    let ca_file = ca_file.unwrap_or_else(|| settings.root.join(OF_THE_SYSTEM));
+    let named = config.device.options.get("fingerprint");
+    TlsOptions {
+        connector,
+        vouch: web::vouch(ca_file, clock),
+        pinned: named.and_then(|named| parse_fingerprint(named)),
     }
 }
 

@@ -16,8 +16,10 @@ use rustls::{
 mod credential;
 mod fingerprint;
 mod provider;
+mod vouch;
 
 pub use credential::{Credential, SignError, Signer};
+pub use vouch::{VouchError, vouch};
 
 use crate::certificate::CertDer;
 

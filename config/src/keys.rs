@@ -192,6 +192,13 @@ pub(crate) const KEYS: &[Key] = &[
     },
     Key {
         section: "settings",
+        name: "ca_file",
+        expected: ABSOLUTE_PATH,
+        set: |config, value| put(&mut config.settings.ca_file, path(value).map(Some)),
+        show: |config| config.settings.ca_file.as_deref().map(path_text),
+    },
+    Key {
+        section: "settings",
         name: "vendor_export",
         expected: ABSOLUTE_PATH,
         set: |config, value| put(&mut config.settings.vendor_export, path(value).map(Some)),

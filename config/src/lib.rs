@@ -143,6 +143,9 @@ pub struct Settings {
     /// File with the name of the SNMP community that tables are read with. Default: none, names
     /// from the factory are tried.
     pub snmp_community_file: Option<PathBuf>,
+    /// PEM file of the authorities that may vouch for the device's certificate. Default: none, those
+    /// of the device's Linux, `etc/ssl/certs/ca-certificates.crt` below `root`.
+    pub ca_file: Option<PathBuf>,
     /// File that the vendor's settings are exported to.
     pub vendor_export: Option<PathBuf>,
     /// File that says what the vendor's names mean. Default: none, Konica Minolta's.
@@ -342,6 +345,7 @@ impl Default for Settings {
             root: PathBuf::from("/"),
             address: None,
             snmp_community_file: None,
+            ca_file: None,
             vendor_export: None,
             vendor_mapping: None,
             declared: BTreeMap::new(),

@@ -92,11 +92,19 @@ pub trait Exchange: Send {
     /// # Errors
     /// When the body is cut off.
     fn take(&mut self, buf: &mut [u8]) -> Result<usize, WebError>;
+    /// The certificates (DER) that the other side showed when the connection was opened, its own
+    /// first, whose key it has proven; none without TLS.
+    fn certificates(&self) -> Vec<Vec<u8>>;
 }
 
-/// Any embedded-svc connection as an [`Exchange`], and how its patience is set.
+/// Any embedded-svc connection as an [`Exchange`], how its patience is set, and the certificates
+/// of the other side.
 #[derive(Debug)]
-pub struct Over<C>(pub C, pub fn(&mut C, Patience, Option<StopFlag>));
+pub struct Over<C>(
+    pub C,
+    pub fn(&mut C, Patience, Option<StopFlag>),
+    pub fn(&C) -> Vec<Vec<u8>>,
+);
 
 impl<C: Connection + Send> Exchange for Over<C> {
     fn set_patience(&mut self, patience: Patience, stop: Option<StopFlag>) {
@@ -137,6 +145,10 @@ impl<C: Connection + Send> Exchange for Over<C> {
     fn take(&mut self, buf: &mut [u8]) -> Result<usize, WebError> {
         self.0.read(buf).map_err(|error| failed(&error))
     }
+
+    fn certificates(&self) -> Vec<Vec<u8>> {
+        (self.2)(&self.0)
+    }
 }
 
 fn failed<E: embedded_svc::io::Error>(error: &E) -> WebError {
@@ -150,6 +162,15 @@ fn failed<E: embedded_svc::io::Error>(error: &E) -> WebError {
         message: error.to_string(),
     }
 }
+
+/// Nobody that is trusted vouches for a certificate; says why, lower case, no full stop.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotVouched(pub String);
+
+/// Whether an authority that is trusted vouches for the first of these certificates (DER), by the
+/// others: signatures and dates up to it. The name of the server is not compared.
+pub type Vouch = dyn Fn(&[Vec<u8>]) -> Result<(), NotVouched> + Send + Sync;
 
 /// Remembers small values from one start to the next.
 pub trait Memory: Send + Sync {

@@ -8,6 +8,9 @@ use scantrip_tests::stage::write;
 
 use crate::world::{INVOICES, World, words};
 
+mod network;
+mod peers;
+
 impl World {
     /// Adds the workflow `Secret`, which requires what `requires` says.
     fn require(&self, requires: &str) {

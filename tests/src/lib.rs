@@ -23,3 +23,4 @@ pub mod program;
 pub mod seeded;
 pub mod sim;
 pub mod stage;
+pub mod tls_front;

@@ -245,7 +245,7 @@ pub fn connect_in_time<T>(
 }
 
 /// The certificates of a PEM file.
-fn read_pem(file: &Path) -> Result<Vec<CertDer>, Failure> {
+pub(super) fn read_pem(file: &Path) -> Result<Vec<CertDer>, Failure> {
     let refuse = |reason: &dyn std::fmt::Display| {
         Failure::local(format!(
             "`ca_file` {} cannot be used: {reason}",

@@ -1,22 +1,26 @@
 //! The way to devices of this network, for backends of the HAL.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use embedded_svc::storage::RawStorage as _;
+use scantrip_cloud_client::certificate::CertDer;
 use scantrip_cloud_client::http::{
     BaseUrl, Clocks, ConnectError, HttpClient, Limit, Stop, Timeouts,
 };
-use scantrip_cloud_client::tls::{Roots, TlsSettings, TlsVersions};
+use scantrip_cloud_client::tls::{self, Roots, TlsSettings, TlsVersions};
 use scantrip_hal::clock::{Clock, Instant};
 use scantrip_hal::disk::Disk;
 use scantrip_hal::keys::KeyStore;
 use scantrip_hal::storage::SealedStorage;
 use scantrip_hal::web::{
-    Connector, Exchange, Memory, Over, Patience, Pin, Ports, WebError, WebErrorKind,
+    Connector, Exchange, Memory, NotVouched, Over, Patience, Pin, Ports, Vouch, WebError,
+    WebErrorKind,
 };
 
 use super::lock;
+use super::network::read_pem;
 
 /// The folder of what is remembered of the device.
 const FOLDER: &str = "device";
@@ -105,11 +109,26 @@ impl Connector for Devices {
             .client(pin)?
             .connect_device(&url, patience.connect, limit_of(patience))
             .map_err(|error| web_error(&error))?;
-        Ok(Box::new(Over(connection, |connection, patience, stop| {
-            connection.set_limit(limit_of(patience));
-            connection.set_stop(stop.map(|stop| -> Stop { Arc::new(move || stop.is_raised()) }));
-        })))
+        Ok(Box::new(Over(
+            connection,
+            |connection, patience, stop| {
+                connection.set_limit(limit_of(patience));
+                connection
+                    .set_stop(stop.map(|stop| -> Stop { Arc::new(move || stop.is_raised()) }));
+            },
+            |connection| connection.certificates(),
+        )))
     }
+}
+
+/// Asks the authorities of a PEM file, which is read each time.
+#[must_use]
+pub fn vouch(ca_file: PathBuf, clock: Arc<dyn Clock>) -> Arc<Vouch> {
+    Arc::new(move |chain: &[CertDer]| {
+        let anchors = read_pem(&ca_file).map_err(|error| NotVouched(error.message))?;
+        tls::vouch(chain, &anchors, clock.wall().as_millis())
+            .map_err(|error| NotVouched(error.to_string()))
+    })
 }
 
 const fn limit_of(patience: Patience) -> Limit {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::https::HttpsStream;
 use super::socket::{Socket, Stop};
 use super::{BaseUrl, ConnectError, HttpClient, HttpConnection, Limit, Link, Stream};
+use crate::certificate::CertDer;
 
 /// HTTP/1.1 to a machine of this network.
 pub type DeviceConnection = HttpConnection<DeviceLink>;
@@ -37,6 +38,16 @@ impl HttpClient {
 }
 
 impl DeviceConnection {
+    /// The certificates that the machine showed, its own first, whose key it has proven; none
+    /// without TLS, or when the connection is closed.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<CertDer> {
+        match self.stream() {
+            Some(DeviceStream(Way::Tls(stream))) => stream.certificates(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Limits each exchange from the next one on.
     pub const fn set_limit(&mut self, limit: Limit) {
         self.link_mut().limit = limit;

@@ -20,6 +20,7 @@ use ureq_proto::http::Uri;
 
 use super::socket::Socket;
 use super::{BaseUrl, HttpConnection, Limit, Link, Stream};
+use crate::certificate::CertDer;
 use crate::tls::{TlsInfo, TlsSettings, TlsSettingsError};
 
 mod error;
@@ -376,6 +377,12 @@ pub struct HttpsStream {
 impl HttpsStream {
     pub(super) const fn socket(&mut self) -> &mut Socket {
         &mut self.tls.sock
+    }
+
+    /// The certificates of the other side, its own first.
+    pub(super) fn certificates(&self) -> Vec<CertDer> {
+        let shown = self.tls.conn.peer_certificates().unwrap_or_default();
+        shown.iter().map(|der| der.as_ref().to_vec()).collect()
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) const CIPHER_SUITES: [SupportedCipherSuite; 6] = [
 type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 
 /// In certificates.
-const SIGNATURES: &[Algorithm] = &[
+pub(super) const SIGNATURES: &[Algorithm] = &[
     algorithm::ECDSA_P256_SHA256,
     algorithm::ECDSA_P256_SHA384,
     algorithm::ECDSA_P384_SHA256,

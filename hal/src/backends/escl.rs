@@ -26,7 +26,8 @@ mod status;
 mod url;
 mod xml;
 
-use self::device::{Finder, Wanted, identity_of, parse_fingerprint};
+pub use self::device::parse_fingerprint;
+use self::device::{Finder, Wanted, identity_of};
 use self::scanner::EsclScanner;
 pub use self::url::{DeviceUrl, DeviceUrlError};
 use super::{Backend, BackendOption, BackendOptions, Mfp, OpenBackendError};

@@ -348,7 +348,7 @@ pub const CATALOGUE: &[Row] = &[
         severity: Medium,
         methods: &[Tls],
         reference: "HP Security Manager certificate item",
-        remedy: "Install a certificate of your CA.",
+        remedy: "Install a certificate of your CA and name that CA by settings.ca_file, or name the certificate by its fingerprint.",
     },
     Row {
         id: "net.discovery_services",

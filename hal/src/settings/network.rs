@@ -2,7 +2,8 @@
 //!
 //! Only the device's own addresses are asked, never a range, five questions a second at most.
 //! Nothing is written: SNMP is asked with `get`, IPP with questions that create nothing, TLS with
-//! hellos that end before any key is made, and a printing port sees a connection without a byte.
+//! hellos that end before any key is made and with one handshake for the certificate, and a printing
+//! port sees a connection without a byte.
 //! Each run is named in the log under `scantrip::audit`.
 
 mod access;
@@ -10,6 +11,7 @@ mod ask;
 mod certificate;
 mod community;
 mod http;
+mod inquiry;
 mod ipp;
 mod listeners;
 mod mib;
@@ -18,6 +20,7 @@ mod rows;
 mod snmp;
 mod tls;
 mod tlv;
+mod trust;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -25,6 +28,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _, UdpSocket};
 use std::time::Duration;
 
 pub use self::community::{Community, CommunityError};
+pub use self::trust::TlsOptions;
 use self::wire::{LiveWire, Wire};
 use super::{Reading, Row, Setting, SettingsSource, Why};
 use crate::backends::system::SystemClock;
@@ -44,6 +48,9 @@ pub struct NetworkOptions {
     pub ports: Ports,
     /// Between one question and the next. Default: five a second.
     pub pace: Duration,
+    /// TLS beyond a hello. Default: none; IPP is then asked in clear alone, and nobody is known to
+    /// vouch for a certificate.
+    pub tls: Option<TlsOptions>,
 }
 
 impl Default for NetworkOptions {
@@ -54,6 +61,7 @@ impl Default for NetworkOptions {
             community: None,
             ports: Ports::default(),
             pace: Duration::from_millis(200),
+            tls: None,
         }
     }
 }
@@ -182,18 +190,23 @@ impl SettingsSource for NetworkSource {
         addresses.into_iter().find_map(|address| {
             log::info!(
                 target: "scantrip::audit",
-                "printer status: asks {address}, an address of this device, over IPP and SNMP; writes nothing"
+                "printer status: asks {address}, an address of this device, over IPP (in clear, else over TLS) and SNMP; writes nothing"
             );
-            let mut wire = LiveWire {
-                address,
-                pace: self.options.pace,
-            };
+            let mut wire = self.wire(address);
             printer::ask(&mut wire, &self.options, &host(address))
         })
     }
 }
 
 impl NetworkSource {
+    fn wire(&self, address: IpAddr) -> LiveWire {
+        LiveWire {
+            address,
+            pace: self.options.pace,
+            tls: self.options.tls.clone(),
+        }
+    }
+
     fn read_wanted(&self, wanted: Wanted<'_>, each: &mut dyn FnMut(Setting)) {
         let now = SystemClock::new().wall().as_seconds();
         let addresses = match self.addresses() {
@@ -206,10 +219,7 @@ impl NetworkSource {
                 target: "scantrip::audit",
                 "security settings: asks {address}, an address of this device, over TCP, SNMP, IPP and TLS; writes nothing"
             );
-            let mut wire = LiveWire {
-                address,
-                pace: self.options.pace,
-            };
+            let mut wire = self.wire(address);
             let options = &self.options;
             read_address(&mut wire, options, (address, now), wanted, &mut |it| {
                 super::merge(&mut settings, it);
@@ -253,7 +263,10 @@ fn read_address(
     let host = host(address);
     let topics = rows_of(wanted).map(|(_, (_, topic, _))| *topic).collect();
     let (ports, community) = (&options.ports, options.community.as_ref());
-    let facts = ask::ask(wire, ports, community, &host, &topics);
+    let facts = ask::Facts {
+        now,
+        ..ask::ask(wire, ports, community, &host, &topics)
+    };
     let up = facts.is_up();
     for (id, (method, _, read)) in rows_of(wanted) {
         let Some(row) = Row::find(id) else { continue };

@@ -12,7 +12,7 @@ pub(crate) enum Reading {
         secure: bool,
         evidence: String,
     },
-    /// A value that looks good without being proven.
+    /// A value of which it is not certain how good it is.
     Unjudged {
         value: String,
         detail: String,
@@ -76,6 +76,26 @@ impl Reading {
             why,
             detail: detail.into(),
             evidence: evidence.into(),
+        }
+    }
+
+    /// The value, if there is one.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Value { value, .. }
+            | Self::Judged { value, .. }
+            | Self::Unjudged { value, .. }
+            | Self::Partial { value, .. } => value,
+            Self::NotApplicable(_) | Self::Unknown { .. } => "",
+        }
+    }
+
+    /// Whether the value is secure; `None`: that is not known.
+    pub(crate) fn is_secure(&self, row: &Row, now_seconds: u64) -> Option<bool> {
+        match self {
+            Self::Value { value, .. } if row.fits(value) => row.judge(value, now_seconds),
+            Self::Judged { secure, .. } => Some(*secure),
+            _ => None,
         }
     }
 

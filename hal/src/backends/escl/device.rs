@@ -299,7 +299,8 @@ fn unreachable(message: String) -> WebError {
 }
 
 /// A SHA-256 as people write it, with or without colons.
-pub(super) fn parse_fingerprint(text: &str) -> Option<[u8; 32]> {
+#[must_use]
+pub fn parse_fingerprint(text: &str) -> Option<[u8; 32]> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !b": ".contains(byte)).collect();
     let mut sha256 = [0; 32];
     if digits.len() != 64 {

@@ -92,6 +92,12 @@ impl DeviceUrl {
         &self.host
     }
 
+    /// The port where it speaks TLS, if it does.
+    #[must_use]
+    pub fn tls_port(&self) -> Option<u16> {
+        self.tls.then_some(self.port)
+    }
+
     /// Whether this is the root that nearly every device has.
     pub(crate) fn is_usual_root(&self) -> bool {
         self.root == USUAL_ROOT

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::community::Community;
 use super::mib::{self, SnmpFacts};
+use super::trust::Trust;
 use super::wire::{Connected, Stream, Wire};
-use super::{Ports, certificate, http, ipp, tls};
+use super::{Ports, certificate, http, inquiry, ipp, tls};
 
 /// Ports that are connected to.
 const WELL_KNOWN: &[u16] = &[21, 22, 23, 139, SMB, 515, 8080, 9100, 9101, 9102];
@@ -23,6 +24,8 @@ pub(super) enum State {
 /// What one address answered.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
+    /// When this was asked, Unix time in seconds.
+    pub(super) now: u64,
     pub(super) ports: BTreeMap<u16, State>,
     pub(super) http: Option<http::Answer>,
     pub(super) smb1: bool,
@@ -51,13 +54,20 @@ pub(super) struct TlsFacts {
     pub(super) oldest: Option<tls::Version>,
     pub(super) weak: BTreeSet<&'static str>,
     pub(super) certificate: Option<certificate::Facts>,
+    pub(super) trust: Trust,
 }
 
-/// What IPP answers in clear.
+/// What IPP answers.
 #[derive(Debug, Default)]
 pub(super) struct IppFacts {
-    /// The HTTP status of the question.
+    /// The HTTP status of the question in clear.
     pub(super) http_status: Option<u16>,
+    /// Whether it is spoken in clear.
+    pub(super) is_clear: bool,
+    /// Whether a password is asked for.
+    pub(super) is_guarded: bool,
+    /// The port where the printer answers over TLS; `None`: in clear, or not at all.
+    pub(super) tls_port: Option<u16>,
     pub(super) printer: Option<ipp::Answer>,
     pub(super) system: Option<ipp::Answer>,
     /// Whether a job without a password would be taken.
@@ -84,7 +94,7 @@ impl Topic {
         match self {
             Self::AllPorts => all_ports(ports),
             Self::Http => vec![ports.http],
-            Self::Ipp => vec![ports.ipp],
+            Self::Ipp => [&[ports.ipp][..], &ports.tls].concat(),
             Self::Ports(some) => some.to_vec(),
             Self::Smb => vec![SMB],
             Self::Listeners | Self::Snmp => Vec::new(),
@@ -135,7 +145,7 @@ pub(super) fn ask(
     }
     if has(Topic::Http) && open(&facts, ports.http) {
         let question = http::get(host, "/");
-        facts.http = exchange(wire, ports.http, &question, http_answer);
+        facts.http = exchange(wire, ports.http, &question, http::answer);
     }
     if has(Topic::Smb) && open(&facts, SMB) {
         facts.smb1 = exchange(wire, SMB, SMB1_HELLO, smb1_answer).unwrap_or_default();
@@ -143,8 +153,8 @@ pub(super) fn ask(
     if has(Topic::VendorApi) && open(&facts, ports.vendor_api) {
         facts.vendor_api_tls = hello(wire, ports.vendor_api, tls::Version::Tls12).is_some();
     }
-    if has(Topic::Ipp) && open(&facts, ports.ipp) {
-        facts.ipp = ask_ipp(wire, ports.ipp, host);
+    if has(Topic::Ipp) && Topic::Ipp.ports(ports).iter().any(|it| open(&facts, *it)) {
+        facts.ipp = ask_ipp(wire, ports, host);
     }
     if has(Topic::Snmp) || has(Topic::Listeners) {
         facts.snmp = mib::ask(wire, ports.snmp, community, has(Topic::Listeners));
@@ -162,7 +172,7 @@ pub(super) fn ask(
 }
 
 /// Sends a question on a new connection and reads until `answer` has enough.
-fn exchange<T>(
+pub(super) fn exchange<T>(
     wire: &mut dyn Wire,
     port: u16,
     question: &[u8],
@@ -188,10 +198,6 @@ fn exchange<T>(
         }
     }
     answer(&bytes, true)
-}
-
-fn http_answer(bytes: &[u8], at_end: bool) -> Option<http::Answer> {
-    http::answer(bytes, at_end)
 }
 
 /// `Negotiate` of SMB with the one dialect `NT LM 0.12`, which is SMB version 1.
@@ -229,11 +235,16 @@ fn ask_tls(wire: &mut dyn Wire, port: u16) -> Option<TlsFacts> {
     let oldest = *agreed.first()?;
     let newest_in_clear = agreed.iter().rev().find(|it| **it < tls::Version::Tls13);
     let weak = newest_in_clear.map(|version| ask_weak(wire, port, *version));
+    // A finished handshake shows it under TLS 1.3 too, and that the device holds its key.
+    let chain = wire.tls(port).map(|it| it.certificates());
+    let chain = chain.unwrap_or_default();
+    let leaf = chain.first().or(der.as_ref());
     Some(TlsFacts {
         port,
         oldest: Some(oldest),
         weak: weak.unwrap_or_default(),
-        certificate: der.and_then(|der| certificate::facts(&der)),
+        certificate: leaf.and_then(|der| certificate::facts(der)),
+        trust: wire.trust(&chain),
     })
 }
 
@@ -255,7 +266,7 @@ fn ask_weak(wire: &mut dyn Wire, port: u16, version: tls::Version) -> BTreeSet<&
     kinds
 }
 
-fn ask_ipp(wire: &mut dyn Wire, port: u16, host: &str) -> IppFacts {
+fn ask_ipp(wire: &mut dyn Wire, ports: &Ports, host: &str) -> IppFacts {
     const PRINTER: &[&str] = &[
         "printer-firmware-string-version",
         "printer-uri-supported",
@@ -263,48 +274,29 @@ fn ask_ipp(wire: &mut dyn Wire, port: u16, host: &str) -> IppFacts {
         "uri-security-supported",
     ];
     const SYSTEM: &[&str] = &["system-user-application-name"];
-    let mut facts = IppFacts::default();
-    let mut call =
-        |operation, path, wanted| exchange_ipp(wire, port, host, (operation, path, wanted));
-    for path in ["/ipp/print", "/"] {
-        let Some((status, answer)) = call(ipp::GET_PRINTER_ATTRIBUTES, path, PRINTER) else {
-            continue;
-        };
-        facts.http_status = Some(status);
-        let Some(answer) = answer.filter(ipp::Answer::is_success) else {
-            continue;
-        };
-        facts.printer = Some(answer);
-        facts.job_taken = match call(ipp::VALIDATE_JOB, path, &[]) {
-            Some((401 | 403, _)) => Some(false),
-            Some((_, Some(answer))) => match answer.status {
-                // Forbidden, not authenticated, not authorized.
-                0x0401..=0x0403 => Some(false),
-                _ => answer.is_success().then_some(true),
-            },
-            _ => None,
-        };
-        let system = call(ipp::GET_SYSTEM_ATTRIBUTES, "/ipp/system", SYSTEM);
-        facts.system = system.and_then(|(_, answer)| answer.filter(ipp::Answer::is_success));
-        break;
-    }
+    let heard = inquiry::find(wire, ports, host, PRINTER);
+    let mut facts = IppFacts {
+        http_status: heard.status,
+        is_clear: heard.is_clear,
+        is_guarded: heard.is_guarded,
+        ..IppFacts::default()
+    };
+    let Some(mut found) = heard.found else {
+        return facts;
+    };
+    facts.tls_port = found.line.tls_port();
+    facts.printer = Some(found.answer);
+    let mut call = |operation, path, wanted| found.line.ask(wire, host, (operation, path, wanted));
+    facts.job_taken = match call(ipp::VALIDATE_JOB, found.path, &[]) {
+        Some((401 | 403, _)) => Some(false),
+        Some((_, Some(answer))) => match answer.status {
+            // Forbidden, not authenticated, not authorized.
+            0x0401..=0x0403 => Some(false),
+            _ => answer.is_success().then_some(true),
+        },
+        _ => None,
+    };
+    let system = call(ipp::GET_SYSTEM_ATTRIBUTES, "/ipp/system", SYSTEM);
+    facts.system = system.and_then(|(_, answer)| answer.filter(ipp::Answer::is_success));
     facts
-}
-
-/// An operation, the path of its URI, and the attributes that are wanted.
-type IppQuestion<'a> = (u16, &'a str, &'a [&'a str]);
-
-/// One question of IPP in clear: the HTTP status, and the answer if it is one.
-pub(super) fn exchange_ipp(
-    wire: &mut dyn Wire,
-    port: u16,
-    host: &str,
-    (operation, path, wanted): IppQuestion<'_>,
-) -> Option<(u16, Option<ipp::Answer>)> {
-    let uri = format!("ipp://{host}:{port}{path}");
-    let body = ipp::question(operation, 1, &uri, wanted);
-    let question = http::post(host, path, "application/ipp", &body);
-    let answer = exchange(wire, port, &question, http_answer)?;
-    let told = ipp::answer(&answer.body, 1).filter(|_| answer.status == 200);
-    Some((answer.status, told))
 }

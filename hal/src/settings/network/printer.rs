@@ -2,13 +2,12 @@
 //! `printer-input-tray` of PWG 5100.13), else over SNMP (Printer MIB, RFC 3805; Host Resources MIB,
 //! RFC 2790). Questions only; what one address answers is bounded in time, rows and text.
 
-use super::NetworkOptions;
 use super::access::{Access, FACTORY};
-use super::ask::exchange_ipp;
 use super::community::Community;
-use super::ipp::{self, Answer};
+use super::ipp::Answer;
 use super::snmp::Value;
 use super::wire::Wire;
+use super::{NetworkOptions, Ports, inquiry};
 use crate::printer::{
     NAME_CHARS_MAX, PrinterState, PrinterStatus, REASONS_MAX, SUPPLIES_MAX, Supply,
 };
@@ -24,7 +23,7 @@ pub(super) fn ask(
     options: &NetworkOptions,
     host: &str,
 ) -> Option<PrinterStatus> {
-    let by_ipp = ask_ipp(wire, options.ports.ipp, host);
+    let by_ipp = ask_ipp(wire, &options.ports, host);
     if by_ipp.as_ref().is_some_and(|it| !it.supplies.is_empty()) {
         return by_ipp;
     }
@@ -38,7 +37,7 @@ pub(super) fn ask(
     }
 }
 
-fn ask_ipp(wire: &mut dyn Wire, port: u16, host: &str) -> Option<PrinterStatus> {
+fn ask_ipp(wire: &mut dyn Wire, ports: &Ports, host: &str) -> Option<PrinterStatus> {
     const WANTED: &[&str] = &[
         "marker-high-levels",
         "marker-levels",
@@ -49,12 +48,8 @@ fn ask_ipp(wire: &mut dyn Wire, port: u16, host: &str) -> Option<PrinterStatus> 
         "printer-state",
         "printer-state-reasons",
     ];
-    let ask = |path: &&str| {
-        let question = (ipp::GET_PRINTER_ATTRIBUTES, *path, WANTED);
-        let (_status, answer) = exchange_ipp(wire, port, host, question)?;
-        answer.filter(Answer::is_success)
-    };
-    ["/ipp/print", "/"].iter().find_map(ask).map(|it| read(&it))
+    let found = inquiry::find(wire, ports, host, WANTED).found?;
+    Some(read(&found.answer))
 }
 
 fn read(answer: &Answer) -> PrinterStatus {

@@ -28,6 +28,7 @@ mod version_approved;
 
 use super::ask::{Facts, State, TlsFacts, Topic};
 use super::mib::V3;
+use super::trust::Trust;
 use super::{Ports, certificate, tls};
 use crate::settings::{Method, Reading, Why};
 
@@ -81,21 +82,29 @@ fn is_open(facts: &Facts, port: u16) -> Reading {
 
 const PRINTER: &str = "Get-Printer-Attributes";
 
+/// Which attribute of the printer shows it, and how it was asked.
+fn printer_evidence(facts: &Facts, name: &str) -> String {
+    match facts.ipp.tls_port {
+        Some(port) => format!("{PRINTER} over TLS, {}: {name}", port_evidence(port)),
+        None => format!("{PRINTER}: {name}"),
+    }
+}
+
 fn no_ipp(facts: &Facts, ports: &Ports) -> Option<Reading> {
-    if facts.port(ports.ipp) != State::Open {
-        return Some(Reading::NotApplicable(format!(
-            "{}: closed",
-            port_evidence(ports.ipp)
-        )));
+    if facts.ipp.printer.is_some() {
+        return None;
     }
-    if facts.ipp.printer.is_none() {
-        let why = match facts.tls.iter().any(|it| it.port == ports.ipp) {
-            true => "IPP answers over TLS only, where it is not asked",
-            false => "the port does not answer to IPP",
-        };
-        return Some(Reading::unknown(Why::NotAnswered, why, PRINTER));
-    }
-    None
+    let is_closed = facts.port(ports.ipp) != State::Open;
+    let why = match facts.tls.iter().any(|it| it.port == ports.ipp) {
+        _ if facts.ipp.is_guarded => "IPP asks for a password before it tells anything",
+        _ if is_closed => {
+            let evidence = format!("{}: closed", port_evidence(ports.ipp));
+            return Some(Reading::NotApplicable(evidence));
+        }
+        true => "the port speaks TLS, but does not answer to IPP over it",
+        false => "the port does not answer to IPP",
+    };
+    Some(Reading::unknown(Why::NotAnswered, why, PRINTER))
 }
 
 fn attribute<'a>(facts: &'a Facts, name: &str) -> Option<&'a [String]> {
@@ -113,7 +122,7 @@ fn words_of_uris(
     if let Some(reading) = no_ipp(facts, ports) {
         return Some(reading);
     }
-    let evidence = format!("{PRINTER}: {name}");
+    let evidence = printer_evidence(facts, name);
     let find = |it: &String| words.iter().find(|word| *word == it).copied();
     let known = |list: &[String]| list.iter().map(find).collect::<Option<Vec<_>>>();
     Some(match parallel(facts, name).and_then(known) {
@@ -158,19 +167,33 @@ fn tls_evidence(ports: &[TlsFacts], what: &str) -> String {
     format!("TCP port {}: {what}", ports.join(", "))
 }
 
+/// A setting of certificates: the worst of the ports that speak TLS. What is not known of one is
+/// worse than what is good of another.
 fn of_certificate(
     facts: &Facts,
-    read: fn(&certificate::Facts, String) -> Reading,
+    id: &str,
+    read: fn(&certificate::Facts, &Trust, String) -> Reading,
 ) -> Option<Reading> {
-    let Some(port) = facts.tls.first() else {
-        return Some(Reading::NotApplicable("no port speaks TLS".to_owned()));
-    };
-    let evidence = format!("{}: certificate", port_evidence(port.port));
-    Some(match &port.certificate {
-        Some(certificate) => read(certificate, evidence),
-        None => {
-            let detail = "the certificate is not shown in clear (TLS 1.3 alone) or not understood";
-            Reading::unknown(Why::NotSupported, detail, evidence)
+    let row = crate::settings::Row::find(id)?;
+    let of_port = |port: &TlsFacts| {
+        let evidence = format!("{}: certificate", port_evidence(port.port));
+        match &port.certificate {
+            Some(certificate) => read(certificate, &port.trust, evidence),
+            None => {
+                let detail = "no handshake that shows a certificate, or it is not understood";
+                Reading::unknown(Why::NotSupported, detail, evidence)
+            }
         }
-    })
+    };
+    let badness = |reading: &Reading| {
+        let rank = match reading.is_secure(row, facts.now) {
+            Some(false) => 0,
+            None => 1,
+            Some(true) => 2,
+        };
+        (rank, reading.text().to_owned())
+    };
+    let none = || Reading::NotApplicable("no port speaks TLS".to_owned());
+    let worst = facts.tls.iter().map(of_port).min_by_key(badness);
+    Some(worst.unwrap_or_else(none))
 }

@@ -7,9 +7,14 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
+use super::trust::Trust;
 use super::wire::{Connected, Datagram, Wire};
 use super::*;
 use crate::settings::{Method, Verdict};
+use crate::web::Exchange;
+
+mod certificates;
+mod over_tls;
 
 mod tables;
 
@@ -26,6 +31,10 @@ struct Device {
     /// Nothing listens elsewhere; `false`: nothing answers at all.
     is_up: bool,
     udp: Option<Datagrams>,
+    /// What a port answers to HTTP after a handshake, and the certificates it shows.
+    tls: BTreeMap<u16, (Service, Vec<Vec<u8>>)>,
+    /// Who vouches for which.
+    trust: BTreeMap<Vec<Vec<u8>>, Trust>,
     sent: Arc<Mutex<BTreeMap<u16, usize>>>,
 }
 
@@ -81,6 +90,18 @@ impl Wire for Device {
             (None, false) => Datagram::Silent,
         }
     }
+
+    fn tls(&mut self, port: u16) -> Option<Box<dyn Exchange>> {
+        let (service, chain) = self.tls.get(&port)?.clone();
+        Some(Box::new(over_tls::Handshaken::new(service, chain)))
+    }
+
+    fn trust(&self, chain: &[Vec<u8>]) -> Trust {
+        let trust = self.trust.get(chain).cloned();
+        trust.unwrap_or_else(|| Trust::Unknown("of nobody".to_owned()))
+    }
+
+    fn wait(&self) {}
 }
 
 fn read(device: &mut Device) -> BTreeMap<&'static str, Setting> {

@@ -1,5 +1,5 @@
 //! Hellos of TLS from SSL 3.0 to 1.3, written by hand, and what a server answers before anything
-//! is encrypted: the version, the cipher suite, the certificate. No handshake is ever finished.
+//! is encrypted: the version, the cipher suite, the certificate. No handshake is finished here.
 
 /// A version as it stands in a hello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,8 +66,8 @@ pub(super) const WEAK: &[(&str, &[u16])] = &[
 /// Suites that servers of any age know.
 const COMMON: &[u16] = &[
     0xc02f, 0xc030, 0xc02b, 0xc02c, 0xcca8, 0xcca9, 0x009e, 0x009f, 0x009c, 0x009d, 0xc027, 0xc028,
-    0x003c, 0x003d, 0xc013, 0xc014, 0xc009, 0xc00a, 0x0033, 0x0039, 0x0032, 0x0038, 0x002f, 0x0035,
-    0x0041, 0x0084,
+    0xc023, 0xc024, 0x003c, 0x003d, 0xc013, 0xc014, 0xc009, 0xc00a, 0x0033, 0x0039, 0x0032, 0x0038,
+    0x002f, 0x0035, 0x0041, 0x0084,
 ];
 const OF_TLS13: &[u16] = &[0x1301, 0x1302, 0x1303];
 

@@ -1,11 +1,14 @@
-//! Sockets to the device's own address, behind a trait so that tests feed bytes.
+//! Connections to the device's own address, behind a trait so that tests feed bytes.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::trust::{TlsOptions, Trust};
 use crate::backends::system::SystemClock;
 use crate::clock::Clock as _;
+use crate::web::{Exchange, Patience, Pin};
 
 /// How a port answers.
 pub(super) enum Connected {
@@ -35,6 +38,12 @@ pub(super) trait Wire {
     fn connect(&mut self, port: u16) -> Connected;
     /// Sends one datagram and waits for one, with one retry.
     fn ask(&mut self, port: u16, question: &[u8]) -> Datagram;
+    /// HTTP over TLS; `None`: no handshake comes about.
+    fn tls(&mut self, port: u16) -> Option<Box<dyn Exchange>>;
+    /// Who vouches for a chain that was shown there.
+    fn trust(&self, chain: &[Vec<u8>]) -> Trust;
+    /// Lets the time between two questions pass.
+    fn wait(&self);
 }
 
 /// Real sockets.
@@ -42,22 +51,18 @@ pub(super) struct LiveWire {
     pub(super) address: IpAddr,
     /// Between one question and the next.
     pub(super) pace: Duration,
+    pub(super) tls: Option<TlsOptions>,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// A whole exchange, however slowly the bytes come.
 const EXCHANGE: Duration = Duration::from_secs(6);
+const PATIENCE: Patience = Patience {
+    connect: EXCHANGE,
+    stall: EXCHANGE,
+    total: EXCHANGE,
+};
 const DATAGRAM_BYTES_MAX: usize = 8 * 1024;
-
-impl LiveWire {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a device is asked at a gentle pace, on the thread of the one who asks"
-    )]
-    fn wait(&self) {
-        std::thread::sleep(self.pace);
-    }
-}
 
 impl Wire for LiveWire {
     fn connect(&mut self, port: u16) -> Connected {
@@ -86,6 +91,33 @@ impl Wire for LiveWire {
                 _ => Datagram::Silent,
             }
         })
+    }
+
+    fn tls(&mut self, port: u16) -> Option<Box<dyn Exchange>> {
+        let connector = Arc::clone(&self.tls.as_ref()?.connector);
+        // One that does not answer at all is not waited for any longer.
+        let Connected::Open(_) = self.connect(port) else {
+            return None;
+        };
+        self.wait();
+        let origin = format!("https://{}", SocketAddr::new(self.address, port));
+        // Whoever it is: trust in its certificate is what is asked for.
+        connector.connect(&origin, &Pin::default(), PATIENCE).ok()
+    }
+
+    fn trust(&self, chain: &[Vec<u8>]) -> Trust {
+        match &self.tls {
+            Some(tls) => tls.trust(chain),
+            None => Trust::Unknown("whether to trust its issuer is not checked".to_owned()),
+        }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a device is asked at a gentle pace, on the thread of the one who asks"
+    )]
+    fn wait(&self) {
+        std::thread::sleep(self.pace);
     }
 }
 

@@ -51,6 +51,10 @@ impl Exchange for Canned {
         None
     }
 
+    fn certificates(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+
     fn take(&mut self, buf: &mut [u8]) -> Result<usize, WebError> {
         std::io::Read::read(&mut self.1, buf).map_err(|error| unreachable(error.to_string()))
     }

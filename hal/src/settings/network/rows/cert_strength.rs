@@ -5,9 +5,11 @@ use super::{Facts, Method, Ports, Probe, Reading, Topic, of_certificate};
 pub(super) const PROBE: Probe = (Method::Tls, Topic::Tls, read);
 
 fn read(facts: &Facts, _ports: &Ports) -> Option<Reading> {
-    of_certificate(facts, |it, evidence| Reading::Judged {
-        value: format!("{} {} {}", it.algorithm, it.bits, it.hash),
-        secure: it.is_strong(),
-        evidence,
+    of_certificate(facts, "net.cert_strength", |it, _trust, evidence| {
+        Reading::Judged {
+            value: format!("{} {} {}", it.algorithm, it.bits, it.hash),
+            secure: it.is_strong(),
+            evidence,
+        }
     })
 }

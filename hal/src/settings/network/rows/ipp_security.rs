@@ -12,8 +12,9 @@ fn read(facts: &Facts, ports: &Ports) -> Option<Reading> {
 /// Whether the port speaks IPP in clear, whatever it says of itself.
 fn read_port(facts: &Facts, ports: &Ports) -> Option<Reading> {
     let evidence = port_evidence(ports.ipp);
-    let tls = facts.tls.iter().any(|it| it.port == ports.ipp);
-    if facts.ipp.printer.is_some() {
+    let answers_over_tls = facts.ipp.tls_port.is_some();
+    let tls = answers_over_tls || facts.tls.iter().any(|it| it.port == ports.ipp);
+    if facts.ipp.is_clear {
         let words = if tls {
             vec!["none", "tls"]
         } else {
@@ -21,6 +22,10 @@ fn read_port(facts: &Facts, ports: &Ports) -> Option<Reading> {
         };
         return Some(Reading::set(words, evidence));
     }
-    let refused = matches!(facts.ipp.http_status, None | Some(400 | 403 | 426));
+    let refused = match facts.ipp.http_status {
+        None | Some(400 | 403 | 426) => true,
+        // A web page or a redirect: the printer is to be found over TLS.
+        Some(status) => answers_over_tls && status < 500,
+    };
     (tls && refused).then(|| Reading::set(["tls"], evidence))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Facts, Method, PRINTER, Ports, Probe, Reading, Topic, Why, attribute};
+use super::{Facts, Method, Ports, Probe, Reading, Topic, Why, attribute, printer_evidence};
 
 pub(super) const IPP: Probe = (Method::Ipp, Topic::Ipp, read_ipp);
 pub(super) const SNMP: Probe = (Method::Snmp, Topic::Snmp, read_snmp);
@@ -10,7 +10,7 @@ pub(super) const SNMP: Probe = (Method::Snmp, Topic::Snmp, read_snmp);
 fn read_ipp(facts: &Facts, _ports: &Ports) -> Option<Reading> {
     let versions = attribute(facts, "printer-firmware-string-version")?;
     let text = versions.first().filter(|it| !it.is_empty())?;
-    let evidence = format!("{PRINTER}: printer-firmware-string-version");
+    let evidence = printer_evidence(facts, "printer-firmware-string-version");
     Some(Reading::value(text, evidence))
 }
 
