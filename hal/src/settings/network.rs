@@ -10,6 +10,7 @@ mod certificate;
 mod http;
 mod ipp;
 mod printer;
+mod revision;
 mod rows;
 mod snmp;
 mod tls;
@@ -21,7 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _, UdpSocket};
 use std::time::Duration;
 
 use self::wire::{LiveWire, Wire};
-use super::{Reading, Row, Setting, SettingsSource, Why};
+use super::{Reading, Revision, Row, Setting, SettingsSource, Why};
 use crate::backends::system::SystemClock;
 use crate::clock::Clock as _;
 use crate::printer::PrinterStatus;
@@ -184,6 +185,25 @@ impl SettingsSource for NetworkSource {
             };
             printer::ask(&mut wire, &self.options.ports, &host(address))
         })
+    }
+
+    fn revision(&mut self) -> Revision {
+        let addresses = self.addresses().unwrap_or_default();
+        let asked = addresses.into_iter().map(|address| {
+            log::info!(
+                target: "scantrip::audit",
+                "restarts and changes: asks {address}, an address of this device, over IPP and SNMP; writes nothing"
+            );
+            let mut wire = LiveWire {
+                address,
+                pace: self.options.pace,
+            };
+            revision::ask(&mut wire, &self.options.ports, &host(address))
+        });
+        asked
+            .into_iter()
+            .find(|it| *it != Revision::default())
+            .unwrap_or_default()
     }
 }
 

@@ -11,6 +11,8 @@ use super::wire::{Connected, Datagram, Wire};
 use super::*;
 use crate::settings::{Method, Verdict};
 
+mod revision;
+
 /// What a port answers to the bytes that were sent.
 type Service = fn(&[u8]) -> Vec<u8>;
 
