@@ -360,6 +360,7 @@ impl Engine {
                 more,
                 result,
             } => self.report.handle_sent(now, settings, more, result),
+            Answer::Looked(changed) => self.report.handle_looked(now, changed),
             Answer::Uploaded(job, wanted, result) => {
                 self.outbox.handle_uploaded(now, job, wanted, result);
             }

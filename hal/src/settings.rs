@@ -14,6 +14,7 @@ pub mod linux;
 pub mod network;
 #[cfg(feature = "std")]
 mod reading;
+mod revision;
 #[cfg(feature = "std")]
 pub mod sources;
 #[cfg(feature = "std")]
@@ -25,6 +26,7 @@ pub use catalogue::CATALOGUE;
 use heapless::String;
 #[cfg(feature = "std")]
 pub(crate) use reading::Reading;
+pub use revision::{Revision, Uptime};
 
 use crate::printer::PrinterStatus;
 
@@ -71,6 +73,8 @@ pub enum Method {
     Vendor,
     /// What the operator declared in the configuration.
     Declared,
+    /// What this program saw by comparing its readings.
+    Compared,
     /// The simulated MFP.
     Simulated,
 }
@@ -87,6 +91,7 @@ impl Method {
             Self::Port => "port",
             Self::Vendor => "vendor",
             Self::Declared => "declared",
+            Self::Compared => "compared",
             Self::Simulated => "simulated",
         }
     }
@@ -434,6 +439,11 @@ pub trait SettingsSource: Send {
     /// What the device's printer tells of itself, by the same ways; `None` where nothing tells.
     fn printer(&mut self) -> Option<PrinterStatus> {
         None
+    }
+
+    /// What tells, without a reading, that the device was restarted or set otherwise.
+    fn revision(&mut self) -> Revision {
+        Revision::default()
     }
 }
 

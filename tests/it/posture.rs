@@ -149,6 +149,49 @@ fn settings_are_judged_by_the_tenants_policy_and_told_in_the_terms_of_the_standa
 }
 
 #[test]
+fn what_falls_back_when_the_device_restarts_is_seen_and_named() {
+    let world = World::new();
+    let stage = &world.stage;
+    let config = stage.configure_agent("serial = \"RESTART-1\"");
+    config.expect("a configuration");
+    let file = world.folder().join("scantrip.toml");
+    let text = std::fs::read_to_string(&file).expect("a configuration");
+    let root = world.folder().join("root");
+    let text = text.replace("backend = \"sim\"", "backend = \"host\"");
+    let settings = format!(
+        "[settings]\nroot = \"{}\"\nsources = [\"linux\"]",
+        root.display()
+    );
+    write(&file, &format!("{text}\n{settings}\n")).expect("a file");
+    let put = |path: &str, text: &str| {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        write(&path, text).expect("a file");
+    };
+    // Each run is an agent of its own.
+    let survives = || {
+        let answer = stage.agent_json(&["settings"]).expect("an answer");
+        let all = answer["settings"].as_array().expect("settings").clone();
+        let is_it = |it: &serde_json::Value| it["id"] == "config.survives_restart";
+        let found = all.into_iter().find(is_it).expect("the setting");
+        let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+        (text("value"), text("method"), text("evidence"))
+    };
+    put("proc/sys/kernel/random/boot_id", "first\n");
+    put("proc/sys/net/ipv4/ip_forward", "0\n");
+    put("proc/sys/net/ipv6/conf/all/forwarding", "0\n");
+    assert_eq!(survives().0, "");
+    put("proc/sys/kernel/random/boot_id", "second\n");
+    assert_eq!(survives().0, "true");
+    put("proc/sys/kernel/random/boot_id", "third\n");
+    put("proc/sys/net/ipv4/ip_forward", "1\n");
+    let (value, method, evidence) = survives();
+    assert_eq!((value.as_str(), method.as_str()), ("false", "compared"));
+    assert!(evidence.ends_with(": net.ip_forwarding"), "{evidence}");
+    assert_eq!(survives().0, "false", "until the next restart");
+}
+
+#[test]
 fn what_looks_like_a_secret_does_not_leave_the_device() {
     let world = World::new();
     let settings = "fw.version_approved=$6$salt$CANARY1;net.listening_ports=password=CANARY2;\

@@ -51,8 +51,10 @@ impl<N: Network> CloudDriver<N> {
 
     /// Carries out one call.
     pub fn run(&mut self, url: String, call: Call) -> Answered {
+        // A look is at the device: what the cloud said last is old by now.
+        let is_answered = !matches!(call, Call::Look);
         let answer = self.answer(&url, call);
-        let cloud_time_ms = self.network.cloud_time_ms();
+        let cloud_time_ms = self.network.cloud_time_ms().filter(|_| is_answered);
         if let Some(cloud) = cloud_time_ms {
             self.context.time.hear(cloud);
         }
@@ -107,6 +109,7 @@ impl<N: Network> CloudDriver<N> {
                 };
                 self.report(url, blank, known_settings, health)
             }
+            Call::Look => Answer::Looked(self.context.look_for_changes()),
             Call::Outbox(call) => self.outbox(url, call),
         }
     }

@@ -1,5 +1,7 @@
 //! The device's security settings: read, remembered, compared with what they were.
 
+mod restart;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +11,7 @@ use scantrip_cloud_client::wire::{
     EventKind, ReportPrinter, ReportScanner, ReportSetting, Severity,
 };
 use scantrip_hal::clock::Instant;
-use scantrip_hal::settings::{CATALOGUE, Method, Row, Setting, SettingsSource, Why};
+use scantrip_hal::settings::{CATALOGUE, Method, Revision, Row, Setting, SettingsSource, Why};
 use serde::{Deserialize, Serialize};
 
 use super::{Context, lock};
@@ -35,6 +37,9 @@ pub struct KnownSettings {
     pub pending: Vec<Change>,
     /// The latest changes from one reading to the next, oldest first.
     pub changes: Vec<SeenChange>,
+    /// Restarts of the device, and what became of its settings then.
+    #[serde(default)]
+    restarts: restart::Restarts,
 }
 
 /// A change and when it was seen.
@@ -78,6 +83,14 @@ impl KnownSettings {
         let surplus = self.changes.len().saturating_sub(CHANGES_MAX);
         self.changes.drain(..surplus);
         found
+    }
+
+    /// Takes what the device told just before a whole reading, which is to be learned next. Gives
+    /// the setting that tells of restarts.
+    fn started(&mut self, now: &Revision, row: &Row, reading: &[ReportSetting]) -> Setting {
+        let before = (self.last.as_slice(), self.pending.as_slice());
+        self.restarts.learn(now, before, reading);
+        self.restarts.setting(row)
     }
 
     /// From now on this reading is what others are compared with.
@@ -129,8 +142,14 @@ impl Context {
     pub fn read_settings(&self, each: &mut dyn FnMut(Setting)) -> Gate {
         let readings: Arc<[ReportSetting]> = {
             let mut source = lock(&self.posture.source);
+            let mut source = source.as_deref_mut();
+            // Before the settings: a change that comes meanwhile is seen by the next look.
+            let revision = source.as_deref_mut().map(|it| it.revision());
+            let restarted = |row: &Row, readings: &[ReportSetting]| {
+                self.with_known(|known| known.started(&revision.unwrap_or_default(), row, readings))
+            };
             let all: Vec<&Row> = CATALOGUE.iter().collect();
-            let readings: Arc<[_]> = read(source.as_deref_mut(), all, each).into();
+            let readings: Arc<[_]> = read(source, all, restarted, each).into();
             // Before the source is free: who waited for it finds this reading.
             *lock(&self.posture.newest) = Some((self.time.boot(), Arc::clone(&readings)));
             readings
@@ -177,7 +196,10 @@ impl Context {
                 return gate;
             }
             let rows = ids.iter().filter_map(|id| Row::find(id)).collect();
-            read(source.as_deref_mut(), rows, &mut |_setting| {}).into()
+            let restarted = |row: &Row, _readings: &[ReportSetting]| {
+                self.with_known(|known| known.restarts.setting(row))
+            };
+            read(source.as_deref_mut(), rows, restarted, &mut |_setting| {}).into()
         };
         let mut last = self.known_settings().last;
         last.retain(|before| ids.contains(&before.id));
@@ -201,12 +223,21 @@ impl Context {
     /// What is remembered of the settings.
     #[must_use]
     pub fn known_settings(&self) -> KnownSettings {
-        let mut known = None;
-        self.with_known(|state| {
-            known = Some(state.clone());
-            Vec::new()
-        });
-        known.unwrap_or_default()
+        self.with_known(|known| known.clone())
+    }
+
+    /// Whether the device tells that it was restarted or set otherwise since its settings were
+    /// read: a question or two, and not the settings.
+    pub fn look_for_changes(&self) -> bool {
+        let revision = match &mut *lock(&self.posture.source) {
+            Some(source) => source.revision(),
+            None => return false,
+        };
+        // Not written down: that it is up longer than before is no news, and flash wears.
+        self.load_known(&mut lock(&self.posture.known))
+            .restarts
+            .mark
+            .look(&revision)
     }
 
     /// The newest reading is the reference from now on.
@@ -217,18 +248,13 @@ impl Context {
             let newest =
                 newest.map_or_else(|| known.last.clone(), |(_, readings)| readings.to_vec());
             known.accept(&newest, now_ms);
-            Vec::new()
         });
     }
 
     /// Changes what is remembered, and writes it down if it is another one then.
-    fn with_known(&self, change: impl FnOnce(&mut KnownSettings) -> Vec<Change>) -> Vec<Change> {
+    fn with_known<T>(&self, change: impl FnOnce(&mut KnownSettings) -> T) -> T {
         let mut guard = lock(&self.posture.known);
-        let known = guard.get_or_insert_with(|| {
-            let saved = self.state.load::<KnownSettings>();
-            let saved = saved.inspect_err(|error| log::warn!("settings: {}", chain(error)));
-            saved.ok().flatten().unwrap_or_default()
-        });
+        let known = self.load_known(&mut guard);
         let before = known.clone();
         let found = change(known);
         if *known != before
@@ -238,6 +264,14 @@ impl Context {
         }
         drop(guard);
         found
+    }
+
+    fn load_known<'a>(&self, known: &'a mut Option<KnownSettings>) -> &'a mut KnownSettings {
+        known.get_or_insert_with(|| {
+            let saved = self.state.load::<KnownSettings>();
+            let saved = saved.inspect_err(|error| log::warn!("settings: {}", chain(error)));
+            saved.ok().flatten().unwrap_or_default()
+        })
     }
 
     /// Something happened that the cloud shall know.
@@ -302,17 +336,24 @@ impl Context {
     }
 }
 
-/// Reads these settings; what nobody reads is not known, as heavy as it is.
+/// Reads these settings; what nobody reads is not known, as heavy as it is. What `restarted` makes
+/// of all the others counts together with what the device says of it.
 fn read(
     source: Option<&mut (dyn SettingsSource + 'static)>,
     rows: Vec<&'static Row>,
+    restarted: impl FnOnce(&Row, &[ReportSetting]) -> Setting,
     each: &mut dyn FnMut(Setting),
 ) -> Vec<ReportSetting> {
     let mut readings = Vec::new();
     let Some(source) = source else {
         return readings;
     };
+    let mut of_restart = None;
     let mut take = |setting: Setting| {
+        if setting.id == restart::ID {
+            of_restart = Some(setting);
+            return;
+        }
         readings.push(redact::setting(&setting));
         each(setting);
     };
@@ -326,6 +367,11 @@ fn read(
         let method = row.methods.first().copied().unwrap_or(Method::Vendor);
         let detail = "nothing on this device reads it";
         take(Setting::unknown(row, Why::NotSupported, detail, method, ""));
+    }
+    if let Some((row, told)) = Row::find(restart::ID).zip(of_restart) {
+        let setting = restarted(row, &readings).worse(told);
+        readings.push(redact::setting(&setting));
+        each(setting);
     }
     readings
 }
@@ -407,7 +453,13 @@ mod tests {
         let rows = ["net.ftp", "net.telnet"]
             .iter()
             .filter_map(|id| Row::find(id));
-        let readings = read(Some(&mut source), rows.collect(), &mut |_setting| {});
+        let restarted = |_: &Row, _: &[ReportSetting]| panic!("it was not asked for");
+        let readings = read(
+            Some(&mut source),
+            rows.collect(),
+            restarted,
+            &mut |_setting| {},
+        );
         assert_eq!(source.0, ["net.ftp", "net.telnet"]);
         let verdicts: Vec<_> = readings
             .iter()

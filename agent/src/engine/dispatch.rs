@@ -137,6 +137,7 @@ impl Engine {
             Some(report::Action::Keep(cursor)) => {
                 self.out.push_back(Action::Keep(Keep::Report(cursor)));
             }
+            Some(report::Action::Look) => self.call(Lane::Calls, self.session.url(), Call::Look),
             Some(report::Action::Send {
                 sequence,
                 dropped,

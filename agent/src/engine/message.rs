@@ -104,6 +104,8 @@ pub enum Answer {
         /// Whether it arrived.
         result: Result<(), Failure>,
     },
+    /// Of [`Call::Look`]: whether the device was restarted or set otherwise.
+    Looked(bool),
     /// Of [`outbox::Call::Upload`].
     Uploaded(JobId, Option<u32>, Result<Option<outbox::Sent>, Failure>),
     /// Of [`outbox::Call::Commit`].
@@ -203,6 +205,9 @@ pub enum Call {
         /// What the engine knows of itself.
         health: Health,
     },
+    /// Ask the device itself, not the cloud, whether it was restarted or set otherwise since its
+    /// settings were read. A call, as reading them is: the device may be slow to answer.
+    Look,
     /// For a job.
     Outbox(outbox::Call),
 }
@@ -293,6 +298,7 @@ impl Answer {
             Self::Measured(result) => result.as_ref().err(),
             Self::Polled { result, .. } => result.as_ref().err(),
             Self::Reported { result, .. } => result.as_ref().err(),
+            Self::Looked(_) => None,
             Self::Uploaded(_, _, result) => result.as_ref().err(),
             Self::Committed(_, result) => result.as_ref().err(),
             Self::Discarded(_, result) => result.as_ref().err(),

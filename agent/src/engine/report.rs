@@ -3,6 +3,9 @@
 //! A report is a whole picture taken when it is sent, so one that could not be sent is not kept:
 //! the next one says more, and how many were dropped. Events wait in a buffer of the drivers and go
 //! along, some with each report. The number only grows, over restarts too.
+//!
+//! Between two reports the device is looked at: a question or two tell whether it was restarted or
+//! set otherwise, and then all its settings are read and sent at once.
 
 use std::time::Duration;
 
@@ -20,6 +23,10 @@ const HEALTH_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// device that changes all the time is no flood.
 const GAP: Duration = Duration::from_secs(10);
 
+/// The device is looked at so often; as each look leads to one whole reading at most, a counter
+/// that moves with every job does so once an hour too. More often would keep a printer from sleep.
+const LOOK_EVERY: Duration = Duration::from_secs(3600);
+
 /// What the machine wants done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -34,6 +41,8 @@ pub enum Action {
         /// Fingerprint of the settings that the cloud knows: only others are sent.
         known_settings: Option<u64>,
     },
+    /// Ask the device whether it was restarted or set otherwise.
+    Look,
     /// Remember how far we are. Before the report is sent: no number is used twice.
     Keep(ReportCursor),
 }
@@ -48,6 +57,8 @@ pub struct Machine {
     known_settings: Option<u64>,
     /// When all settings shall be sent again, changed or not.
     full_at: Instant,
+    /// When the device is looked at, unless a report comes before.
+    look_at: Instant,
     /// No report before.
     not_before: Instant,
     attempt: u32,
@@ -57,6 +68,8 @@ pub struct Machine {
 enum State {
     /// The next report is due then.
     Waiting(Instant),
+    /// The device is looked at; the next report is due then.
+    Looking(Instant),
     /// The number is being remembered.
     Numbered,
     /// On its way; `again`: something changed meanwhile.
@@ -66,7 +79,7 @@ enum State {
 impl Machine {
     /// The machine of an agent that remembers `cursor`; reads settings `every` so often.
     #[must_use]
-    pub const fn new(enabled: bool, every: Duration, cursor: ReportCursor, now: &Moment) -> Self {
+    pub fn new(enabled: bool, every: Duration, cursor: ReportCursor, now: &Moment) -> Self {
         Self {
             enabled,
             every,
@@ -74,6 +87,7 @@ impl Machine {
             state: State::Waiting(now.boot),
             known_settings: None,
             full_at: now.boot,
+            look_at: now.after(LOOK_EVERY),
             not_before: now.boot,
             attempt: 0,
         }
@@ -82,7 +96,9 @@ impl Machine {
     /// Something changed that the cloud shall know soon: a fault cleared, a new certificate.
     pub fn handle_change(&mut self, now: &Moment) {
         match &mut self.state {
-            State::Waiting(at) => *at = (*at).min(now.boot.max(self.not_before)),
+            State::Waiting(at) | State::Looking(at) => {
+                *at = (*at).min(now.boot.max(self.not_before))
+            }
             State::Numbered => {}
             State::Sending { again } => *again = true,
         }
@@ -92,6 +108,18 @@ impl Machine {
     pub fn handle_policy(&mut self, now: &Moment) {
         self.known_settings = None;
         self.handle_change(now);
+    }
+
+    /// The device was looked at. When it was restarted or set otherwise, the cloud gets all its
+    /// settings, for nobody knows what it missed.
+    pub fn handle_looked(&mut self, now: &Moment, changed: bool) {
+        let State::Looking(at) = self.state else {
+            return;
+        };
+        self.state = State::Waiting(at);
+        if changed {
+            self.handle_policy(now);
+        }
     }
 
     /// A report was taken, or not. `settings`: fingerprint of the settings as they were read;
@@ -105,6 +133,7 @@ impl Machine {
     ) {
         let again = more || matches!(self.state, State::Sending { again: true });
         self.not_before = now.after(GAP);
+        self.look_at = now.after(LOOK_EVERY);
         let wait = match result {
             Ok(()) => {
                 self.attempt = 0;
@@ -157,6 +186,11 @@ impl Machine {
                 self.state = State::Numbered;
                 Some(Action::Keep(self.cursor))
             }
+            State::Waiting(at) if self.enabled && free && self.look_at <= now.boot => {
+                self.look_at = now.after(LOOK_EVERY);
+                self.state = State::Looking(at);
+                Some(Action::Look)
+            }
             State::Numbered => {
                 self.state = State::Sending { again: false };
                 Some(Action::Send {
@@ -172,9 +206,9 @@ impl Machine {
 
     /// When to look again.
     #[must_use]
-    pub const fn poll_timeout(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Waiting(at) if self.enabled => Some(at),
+            State::Waiting(at) if self.enabled => Some(at.min(self.look_at)),
             _ => None,
         }
     }
@@ -296,6 +330,66 @@ mod tests {
         assert_eq!(known(&mut machine, 3600), Some(5));
         machine.handle_sent(&at(3600), 6, false, Err(Failure::unreachable("no")));
         assert_eq!(known(&mut machine, 3605), None);
+    }
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    /// A machine that reads once a day and has sent at 0 s.
+    fn daily() -> Machine {
+        let mut machine = Machine::new(true, DAY, ReportCursor::default(), &at(0));
+        assert_eq!(known(&mut machine, 0), None);
+        machine.handle_sent(&at(0), 5, false, Ok(()));
+        machine
+    }
+
+    #[test]
+    fn between_reports_the_device_is_looked_at_each_hour() {
+        let mut machine = daily();
+        for hour in 1..24 {
+            assert_eq!(machine.poll_timeout(), Some(at(hour * 3600).boot));
+            assert_eq!(machine.poll_action(&at(hour * 3600 - 1), true), None);
+            assert_eq!(machine.poll_action(&at(hour * 3600), false), None);
+            let look = machine.poll_action(&at(hour * 3600), true);
+            assert_eq!(look, Some(Action::Look), "hour {hour}");
+            assert_eq!(machine.poll_action(&at(hour * 3600), true), None);
+            assert_eq!(machine.poll_timeout(), None);
+            machine.handle_looked(&at(hour * 3600), false);
+            assert_eq!(machine.poll_action(&at(hour * 3600), true), None);
+        }
+        assert_eq!(known(&mut machine, 24 * 3600), None, "the report is due");
+    }
+
+    #[test]
+    fn a_device_set_otherwise_or_restarted_is_read_and_told_as_a_whole_at_once() {
+        let mut machine = daily();
+        assert_eq!(machine.poll_action(&at(3600), true), Some(Action::Look));
+        machine.handle_looked(&at(3605), true);
+        assert_eq!(known(&mut machine, 3605), None);
+        machine.handle_sent(&at(3610), 5, false, Ok(()));
+        // A counter that moves with every job is not followed faster.
+        assert_eq!(machine.poll_timeout(), Some(at(3610 + 3600).boot));
+        let look = machine.poll_action(&at(3610 + 3600), true);
+        assert_eq!(look, Some(Action::Look));
+    }
+
+    #[test]
+    fn a_change_while_the_device_is_looked_at_is_not_forgotten() {
+        let mut machine = daily();
+        assert_eq!(machine.poll_action(&at(3600), true), Some(Action::Look));
+        machine.handle_change(&at(3601));
+        assert_eq!(machine.poll_action(&at(3602), true), None, "one at a time");
+        machine.handle_looked(&at(3603), false);
+        assert_eq!(known(&mut machine, 3603), Some(5));
+    }
+
+    #[test]
+    fn a_look_at_a_device_that_was_unenrolled_meanwhile_says_nothing() {
+        let mut machine = daily();
+        assert_eq!(machine.poll_action(&at(3600), true), Some(Action::Look));
+        machine.handle_unenrolled(&at(3601));
+        assert_eq!(known(&mut machine, 3601), None);
+        machine.handle_looked(&at(3602), true);
+        assert_eq!(machine.poll_action(&at(3602), true), None);
     }
 
     #[test]

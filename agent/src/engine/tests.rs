@@ -446,3 +446,47 @@ fn a_device_that_is_revoked_and_expired_says_revoked_though_it_asks_once_an_hour
     }
     assert_eq!(words, ["expired", "expired", "revoked", "revoked"]);
 }
+
+#[test]
+fn the_device_is_looked_at_on_the_lane_of_calls_and_then_reported() {
+    let is_look = |action: &Action| {
+        matches!(
+            action,
+            Action::Call {
+                lane: Lane::Calls,
+                call: Call::Look,
+                ..
+            }
+        )
+    };
+    let is_report = |action: &Action| {
+        matches!(
+            action,
+            Action::Call {
+                lane: Lane::Calls,
+                call: Call::Report { .. },
+                ..
+            }
+        )
+    };
+    let mut start = start(Some(identity()));
+    start.telemetry = true;
+    start.settings_every = Duration::from_secs(24 * 3600);
+    let mut engine = Engine::new(start, &at(0));
+    actions(&mut engine, 1);
+    polled(&mut engine, 2);
+    assert!(actions(&mut engine, 2).iter().any(is_report));
+    let reported = Answer::Reported {
+        settings: 5,
+        more: false,
+        result: Ok(()),
+    };
+    answer(&mut engine, 3, Lane::Calls, reported);
+    actions(&mut engine, 3);
+    // A poll is due too, and comes first.
+    actions(&mut engine, 3603);
+    polled(&mut engine, 3603);
+    assert!(actions(&mut engine, 3603).iter().any(is_look));
+    answer(&mut engine, 3604, Lane::Calls, Answer::Looked(true));
+    assert!(actions(&mut engine, 3604).iter().any(is_report));
+}

@@ -3,7 +3,7 @@
 //! What each value means and where it is asked for: the references in the lines. A new line is
 //! described in `docs/how-to/add-a-probe.md`; `docs/settings.md` is made from this list.
 
-use super::Method::{Declared, Ipp, Linux, Port, Snmp, Tls, Vendor};
+use super::Method::{Compared, Declared, Ipp, Linux, Port, Snmp, Tls, Vendor};
 use super::Severity::{Critical, High, Low, Medium};
 use super::{Kind, Row, Rule};
 
@@ -192,9 +192,9 @@ pub const CATALOGUE: &[Row] = &[
         secure_value: "true",
         rule: Rule::Is("true"),
         severity: Medium,
-        methods: &[Vendor, Declared],
+        methods: &[Compared, Vendor, Declared],
         reference: "DISA STIG V-6782",
-        remedy: "Find out which setting falls back at a restart and store it for good.",
+        remedy: "Store for good what falls back at a restart; one that somebody set shortly before it looks the same.",
     },
     Row {
         id: "config.vendor_secure_mode",

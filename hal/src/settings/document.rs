@@ -13,8 +13,9 @@ policy may say otherwise.
 
 Read by, the best way first: **linux** files and system calls of the device; **ipp**, **snmp**,
 **tls**, **port** the device's own addresses over the network; **vendor** settings that the vendor's
-interface exports; **declared** `[settings.declared]` in the configuration. What none of them can
-tell is *unknown*, with the reason, and never counts as secure.
+interface exports; **declared** `[settings.declared]` in the configuration; **compared** what the agent
+sees in two readings. What none of them can tell is *unknown*, with the reason, and never counts as
+secure.
 ";
 
 /// The page as Markdown.

@@ -36,7 +36,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 
 use self::kernel::{Kernel, LiveKernel};
-use super::{Method, Reading, Row, Setting, SettingsSource, Why};
+use super::{Method, Reading, Revision, Row, Setting, SettingsSource, Why};
 
 /// Every probe, in the order of their ids.
 const PROBES: &[Probe] = &[
@@ -77,6 +77,8 @@ type Probe = (&'static str, fn(&Root) -> Result<Reading, Unread>);
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Longest table of sockets: some hundred thousand, of a device that somebody floods.
 const TABLE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// A UUID is written with so many.
+const BOOT_ID_BYTES_MAX: usize = 36;
 /// Most entries of a folder that are looked at.
 const ENTRIES_MAX: usize = 4096;
 
@@ -113,6 +115,15 @@ impl SettingsSource for LinuxSource {
             let reading = run(&self.root).unwrap_or_else(Unread::reading);
             // No rule of these settings looks at the time.
             each(reading.setting(row, Method::Linux, 0));
+        }
+    }
+
+    fn revision(&mut self) -> Revision {
+        let told = self.root.text("/proc/sys/kernel/random/boot_id").ok();
+        let boot_id = told.map(|text| text.trim().to_owned());
+        Revision {
+            boot_id: boot_id.filter(|id| (1..=BOOT_ID_BYTES_MAX).contains(&id.len())),
+            ..Revision::default()
         }
     }
 }

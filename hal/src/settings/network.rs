@@ -16,6 +16,7 @@ mod ipp;
 mod listeners;
 mod mib;
 mod printer;
+mod revision;
 mod rows;
 mod snmp;
 mod tls;
@@ -30,7 +31,7 @@ use std::time::Duration;
 pub use self::community::{Community, CommunityError};
 pub use self::trust::TlsOptions;
 use self::wire::{LiveWire, Wire};
-use super::{Reading, Row, Setting, SettingsSource, Why};
+use super::{Reading, Revision, Row, Setting, SettingsSource, Why};
 use crate::backends::system::SystemClock;
 use crate::clock::Clock as _;
 use crate::printer::PrinterStatus;
@@ -195,6 +196,22 @@ impl SettingsSource for NetworkSource {
             let mut wire = self.wire(address);
             printer::ask(&mut wire, &self.options, &host(address))
         })
+    }
+
+    fn revision(&mut self) -> Revision {
+        let addresses = self.addresses().unwrap_or_default();
+        let asked = addresses.into_iter().map(|address| {
+            log::info!(
+                target: "scantrip::audit",
+                "restarts and changes: asks {address}, an address of this device, over IPP and SNMP; writes nothing"
+            );
+            let mut wire = self.wire(address);
+            revision::ask(&mut wire, &self.options, &host(address))
+        });
+        asked
+            .into_iter()
+            .find(|it| *it != Revision::default())
+            .unwrap_or_default()
     }
 }
 

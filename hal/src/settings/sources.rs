@@ -8,7 +8,7 @@ use super::declared::{DeclareError, DeclaredSource};
 use super::linux::LinuxSource;
 use super::network::{Community, CommunityError, NetworkOptions, NetworkSource, is_beside};
 use super::vendor::{Mapping, MappingError, VendorSource};
-use super::{CATALOGUE, Method, Row, Setting, SettingsSource, Verdict, Why};
+use super::{CATALOGUE, Method, Revision, Row, Setting, SettingsSource, Verdict, Why};
 use crate::printer::PrinterStatus;
 
 /// Which sources there are.
@@ -133,6 +133,16 @@ impl SettingsSource for Sources {
         let mut sources = self.sources.iter_mut();
         sources.find_map(|source| source.printer())
     }
+
+    fn revision(&mut self) -> Revision {
+        let told = self.sources.iter_mut().map(|source| source.revision());
+        let mut revision = told.fold(Revision::default(), Revision::or);
+        if self.device.as_deref().is_some_and(is_beside) {
+            // A restart of this machine is none of the device.
+            revision.boot_id = None;
+        }
+        revision
+    }
 }
 
 /// What the operator can do about a setting that no source told.
@@ -214,6 +224,40 @@ mod tests {
             });
             let secure = verdict == Some(Verdict::Secure);
             assert_eq!(secure, is_known, "{device}: {verdict:?}");
+        }
+    }
+    /// Tells of a restart in one of two ways.
+    struct Started(Revision);
+
+    impl SettingsSource for Started {
+        fn read(&mut self, _each: &mut dyn FnMut(Setting)) {}
+
+        fn revision(&mut self) -> Revision {
+            self.0.clone()
+        }
+    }
+
+    #[test]
+    fn a_restart_of_this_machine_is_none_of_a_device_beside_it() {
+        let up = Some(super::super::Uptime {
+            by: "hrSystemUptime",
+            seconds: 9,
+        });
+        for (device, here) in [("192.0.2.77", None), ("127.0.0.1", Some("a"))] {
+            let linux = Revision {
+                boot_id: Some("a".to_owned()),
+                ..Revision::default()
+            };
+            let network = Revision {
+                up,
+                ..Revision::default()
+            };
+            let mut sources = Sources {
+                sources: vec![Box::new(Started(linux)), Box::new(Started(network))],
+                device: Some(device.to_owned()),
+            };
+            let told = sources.revision();
+            assert_eq!((told.boot_id.as_deref(), told.up), (here, up), "{device}");
         }
     }
 }

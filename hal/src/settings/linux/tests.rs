@@ -76,6 +76,22 @@ fn read_all(files: &[(&str, &[u8])], kernel: &Told) -> BTreeMap<&'static str, Se
     settings
 }
 
+#[test]
+fn each_start_of_the_system_has_its_name() {
+    const ID: &str = "6f9b1c0e-1f2a-4d5b-9c3d-0a1b2c3d4e5f";
+    for (text, boot_id) in [
+        (Some("6f9b1c0e-1f2a-4d5b-9c3d-0a1b2c3d4e5f\n"), Some(ID)),
+        (Some("\n"), None),
+        (Some("6f9b1c0e-1f2a-4d5b-9c3d-0a1b2c3d4e5f and more"), None),
+        (None, None),
+    ] {
+        let file = text.map(|it| ("/proc/sys/kernel/random/boot_id", it.as_bytes()));
+        let folder = tree(&Vec::from_iter(file));
+        let mut source = LinuxSource::new(folder.path().to_owned(), Vec::new());
+        assert_eq!(source.revision().boot_id.as_deref(), boot_id, "{text:?}");
+    }
+}
+
 /// Files as path and text.
 type Files = &'static [(&'static str, &'static str)];
 

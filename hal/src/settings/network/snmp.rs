@@ -9,6 +9,9 @@ pub(super) const GET: u8 = 0xa0;
 pub(super) const GET_NEXT: u8 = 0xa1;
 const RESPONSE: u8 = 0xa2;
 const REPORT: u8 = 0xa8;
+/// Types of RFC 2578.
+const COUNTER32: u8 = 0x41;
+const TIME_TICKS: u8 = 0x43;
 /// Most values of an answer that are looked at.
 const BINDINGS_MAX: usize = 64;
 
@@ -62,6 +65,7 @@ impl ObjectId {
 /// A value of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
+    /// A number, a counter or a time.
     Integer(i64),
     Octets(Vec<u8>),
     /// Another type; present.
@@ -191,7 +195,7 @@ fn bindings(mut pdu: Reader<'_>, id: u32) -> Option<Vec<(ObjectId, Value)>> {
         let object = ObjectId(binding.expect(OID)?.to_vec());
         let value = match binding.next()? {
             _ if status == NO_SUCH_NAME => Value::Absent,
-            (INTEGER, bytes) => Value::Integer(number(bytes)?),
+            (INTEGER | COUNTER32 | TIME_TICKS, bytes) => Value::Integer(number(bytes)?),
             (OCTETS, bytes) => Value::Octets(bytes.to_vec()),
             (NULL | 0x80..=0x82, _) => Value::Absent,
             _ => Value::Other,

@@ -18,6 +18,8 @@ mod over_tls;
 
 mod tables;
 
+mod revision;
+
 /// What a port answers to the bytes that were sent.
 type Service = fn(&[u8]) -> Vec<u8>;
 
