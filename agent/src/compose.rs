@@ -12,8 +12,9 @@ use scantrip_hal::backends::{self, Mfp, OpenBackendError};
 use scantrip_hal::clock::Clock;
 use scantrip_hal::disk::Disk;
 use scantrip_hal::keys::KeyStore;
+use scantrip_hal::settings;
 use scantrip_hal::settings::network::NetworkOptions;
-use scantrip_hal::settings::sources::{Sources, SourcesOptions, VendorOptions};
+use scantrip_hal::settings::sources::{Sources, SourcesError, SourcesOptions, VendorOptions};
 use scantrip_hal::web::Ports;
 
 use crate::drivers::network::NetworkSettings;
@@ -46,7 +47,7 @@ pub fn parts(config: &Config) -> Result<Parts, StartError> {
     let memory = (Arc::clone(&disk), Arc::clone(&keys));
     let mut mfp = mfp(config, web::ports(Arc::clone(&clock), Some(memory)))?;
     if mfp.settings.is_none() {
-        mfp.settings = Some(Box::new(Sources::open(sources(config))?));
+        mfp.settings = Some(settings(config)?);
     }
     let parts = Parts {
         disk,
@@ -75,7 +76,14 @@ pub fn parts(config: &Config) -> Result<Parts, StartError> {
     Ok(parts)
 }
 
-/// Where security settings are read when the backend does not do so itself.
+/// What reads the security settings when the backend does not do so itself.
+///
+/// # Errors
+/// When a mapping or something that is declared cannot be used.
+pub fn settings(config: &Config) -> Result<Box<dyn settings::SettingsSource>, SourcesError> {
+    Ok(Box::new(Sources::open(sources(config))?))
+}
+
 fn sources(config: &Config) -> SourcesOptions {
     let settings = &config.settings;
     let has = |source| settings.sources.contains(&source);

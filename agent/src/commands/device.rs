@@ -111,17 +111,11 @@ fn view(found: Found) -> FoundView {
     }
 }
 
-fn open(world: &World<'_>, config: &Config) -> Result<Mfp, Failure> {
+pub(super) fn open(world: &World<'_>, config: &Config) -> Result<Mfp, Failure> {
     let memory = compose::memory(config);
     // The state is the agent's: what is learned here is not kept.
     let ports = web::to_look(web::ports(Arc::clone(&world.clock), memory));
-    compose::mfp(config, ports).map_err(|error| {
-        let exit = match error {
-            scantrip_hal::backends::OpenBackendError::Failed { .. } => Exit::Person,
-            _ => Exit::Config,
-        };
-        Failure::caused(exit, &error)
-    })
+    Ok(compose::mfp(config, ports)?)
 }
 
 fn unreached(error: &scantrip_hal::scanner::ScannerError) -> Failure {

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use scantrip_config::ConfigError;
+use scantrip_hal::backends::OpenBackendError;
 
 use super::exit::Exit;
 use crate::api::{Refusal, Reply};
@@ -81,8 +82,19 @@ impl From<LockError> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let exit = match error {
+            StartError::Device(OpenBackendError::Failed { .. }) => Exit::Person,
             StartError::Device(_) | StartError::Settings(_) | StartError::Fault(_) => Exit::Config,
             _ => Exit::Internal,
+        };
+        Self::caused(exit, &error)
+    }
+}
+
+impl From<OpenBackendError> for Failure {
+    fn from(error: OpenBackendError) -> Self {
+        let exit = match error {
+            OpenBackendError::Failed { .. } => Exit::Person,
+            _ => Exit::Config,
         };
         Self::caused(exit, &error)
     }

@@ -303,7 +303,7 @@ impl Context {
 }
 
 /// Reads these settings; what nobody reads is not known, as heavy as it is.
-fn read(
+pub(crate) fn read(
     source: Option<&mut (dyn SettingsSource + 'static)>,
     rows: Vec<&'static Row>,
     each: &mut dyn FnMut(Setting),
