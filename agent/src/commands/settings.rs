@@ -7,9 +7,10 @@ use std::path::Path;
 use scantrip_cloud_client::posture::assess::{Assessment, assess};
 use scantrip_cloud_client::posture::diff::{Change, config_state};
 use scantrip_cloud_client::posture::policy::{self, POLICY_BYTES_MAX, READY_MADE};
-use scantrip_cloud_client::posture::pwg;
+use scantrip_cloud_client::posture::{pwg, requirement};
 use scantrip_cloud_client::wire::{Policy, ReportSetting, Severity, Verdict};
 use scantrip_config::Config;
+use scantrip_hal::settings::{CATALOGUE, Row};
 use serde::Serialize;
 
 use super::World;
@@ -52,6 +53,15 @@ pub(crate) fn settings(
         other => other,
     };
     let chosen = options.policy.as_deref().map(choose).transpose()?;
+    for rule in chosen.iter().flat_map(|policy| &policy.rules) {
+        // It may be of a later version: kept, and told.
+        if Row::find(&rule.id).is_none() {
+            let why = requirement::unknown(&rule.id, CATALOGUE.iter().map(|row| row.id));
+            world
+                .output
+                .remark(&format!("a rule is not checked: {why}"));
+        }
+    }
     world.output.progress(&Shown::Live {
         text: "reading the settings; over the network this can take a minute".to_owned(),
         milestone: false,

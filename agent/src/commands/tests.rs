@@ -743,6 +743,24 @@ fn settings_are_read_without_the_agents_state_and_that_is_said() {
 }
 
 #[test]
+fn a_slip_in_a_policy_given_by_hand_is_told_and_the_rest_is_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("house.toml");
+    #[expect(clippy::disallowed_methods, reason = "a scratch file of this test")]
+    std::fs::write(&policy, "name = 'H'\nsecure = ['net.ftpp', 'net.ftp']\n").unwrap();
+    let locked: Open = |_, _, _| Err(Failure::new(Exit::Internal, "cannot lock /x/lock"));
+    let line = format!("scantrip settings --policy {}", policy.display());
+    let (exit, out, err) = without_state(&line, locked);
+    assert_eq!(exit, Exit::Done);
+    let note = "a rule is not checked: there is no setting `net.ftpp`; did you mean `net.ftp`, `net.tftp`?\n";
+    assert!(err.contains(note), "{err}");
+    assert!(
+        out.contains("policy:   H") && out.contains("net.ftpp"),
+        "{out}"
+    );
+}
+
+#[test]
 fn what_needs_the_agents_state_or_a_right_configuration_fails_without() {
     let locked: Open = |_, _, _| Err(Failure::new(Exit::Internal, "cannot lock /x/lock"));
     for line in [
