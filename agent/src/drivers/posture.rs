@@ -276,7 +276,9 @@ impl Context {
         });
     }
 
-    pub(super) fn scanner(&self) -> Option<ReportScanner> {
+    /// What the scanner did last; `None`: this process has not used it.
+    #[must_use]
+    pub fn scanner(&self) -> Option<ReportScanner> {
         lock(&self.posture.scanner).clone()
     }
 

@@ -59,6 +59,7 @@ impl View<'_> {
             skew_ms: session.skew_ms(),
             last_error: engine.last_error().cloned(),
             printer: self.context.printer(),
+            scanner: self.context.scanner(),
             drafts,
         })
     }
