@@ -8,7 +8,7 @@ use scantrip_config::{Config, ServerTrust, SettingsSource, TlsVersions as Config
 use scantrip_hal::backends::folder_disk::FolderDisk;
 use scantrip_hal::backends::key_file::KeyFile;
 use scantrip_hal::backends::system::{SystemClock, SystemEntropy};
-use scantrip_hal::backends::{self, Mfp, OpenBackendError};
+use scantrip_hal::backends::{self, BackendOptions, Mfp, OpenBackendError, escl};
 use scantrip_hal::clock::Clock;
 use scantrip_hal::disk::Disk;
 use scantrip_hal::keys::KeyStore;
@@ -139,6 +139,17 @@ pub fn memory(config: &Config) -> Option<(Arc<dyn Disk>, Arc<dyn KeyStore>)> {
 pub fn mfp(config: &Config, ports: Ports) -> Result<Mfp, OpenBackendError> {
     let options = config.device.options.clone();
     backends::open_with(&config.device.backend, options, Some(ports))
+}
+
+/// The certificate that the configured scanner shows, and the one that is expected of it.
+#[must_use]
+pub fn certificate(config: &Config, ports: Ports) -> Option<escl::Certificate> {
+    (config.device.backend == escl::NAME).then(|| {
+        escl::certificate(&BackendOptions {
+            values: config.device.options.clone(),
+            ports: Some(ports),
+        })
+    })?
 }
 
 fn network(config: &Config) -> NetworkSettings {
