@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use scantrip_cloud_client::posture::diff::Change;
-use scantrip_cloud_client::wire::{Policy, ReportDevice, ReportPrinter};
+use scantrip_cloud_client::wire::{Policy, ReportDevice, ReportPrinter, ReportScanner};
 use serde::{Deserialize, Serialize};
 
 use crate::drivers::posture::SeenChange;
@@ -204,6 +204,9 @@ pub struct StatusView {
     /// it for each report.
     #[serde(default)]
     pub printer: Option<(u64, ReportPrinter)>,
+    /// What the scanner did last, as far as this process has used it.
+    #[serde(default)]
+    pub scanner: Option<ReportScanner>,
     /// Drafts that wait for a person: finish or discard.
     pub drafts: Vec<JobView>,
 }

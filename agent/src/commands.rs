@@ -115,7 +115,11 @@ impl World<'_> {
         if let Command::Device { command } = &cli.command {
             return device::device(self, &config, command.as_ref());
         }
-        let access = (self.open)(&config, &self.clock, mode(&cli.command))?;
+        let access = (self.open)(&config, &self.clock, mode(&cli.command));
+        if let Command::Settings(options) = &cli.command {
+            return settings::settings(self, &config, access, options);
+        }
+        let access = access?;
         match &cli.command {
             Command::Enroll(options) => enroll::enroll(self, &access, options),
             Command::Unenroll { yes } => enroll::unenroll(self, &access, *yes),
@@ -124,8 +128,9 @@ impl World<'_> {
             Command::Workflows => view::workflows(self, &access),
             Command::Status => view::status(self, &access),
             Command::Sync => view::sync(self, &access),
-            Command::Settings(options) => settings::settings(self, &access, options),
-            Command::Run | Command::Config(_) | Command::Device { .. } => Ok(()),
+            Command::Run | Command::Config(_) | Command::Device { .. } | Command::Settings(_) => {
+                Ok(())
+            }
         }
     }
 }

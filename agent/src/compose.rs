@@ -9,13 +9,14 @@ use scantrip_hal::backends::escl::{DeviceUrl, parse_fingerprint};
 use scantrip_hal::backends::folder_disk::FolderDisk;
 use scantrip_hal::backends::key_file::KeyFile;
 use scantrip_hal::backends::system::{SystemClock, SystemEntropy};
-use scantrip_hal::backends::{self, Mfp, OpenBackendError};
+use scantrip_hal::backends::{self, BackendOptions, Mfp, OpenBackendError, escl};
 use scantrip_hal::clock::Clock;
 use scantrip_hal::disk::Disk;
 use scantrip_hal::keys::KeyStore;
+use scantrip_hal::settings;
 use scantrip_hal::settings::network::{self, NetworkOptions, TlsOptions};
-use scantrip_hal::settings::sources::{Sources, SourcesOptions, VendorOptions};
-use scantrip_hal::web::{Connector, Ports};
+use scantrip_hal::settings::sources::{Sources, SourcesError, SourcesOptions, VendorOptions};
+use scantrip_hal::web::Ports;
 
 use crate::drivers::network::NetworkSettings;
 use crate::drivers::web;
@@ -46,11 +47,9 @@ pub fn parts(config: &Config) -> Result<Parts, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let memory = (Arc::clone(&disk), Arc::clone(&keys));
     let ports = web::ports(Arc::clone(&clock), Some(memory));
-    let connector = Arc::clone(&ports.connector);
-    let mut mfp = mfp(config, ports)?;
+    let mut mfp = mfp(config, ports.clone())?;
     if mfp.settings.is_none() {
-        let tls = tls(config, connector, Arc::clone(&clock));
-        mfp.settings = Some(Box::new(Sources::open(sources(config, tls))?));
+        mfp.settings = Some(settings(config, &ports)?);
     }
     let parts = Parts {
         disk,
@@ -79,7 +78,20 @@ pub fn parts(config: &Config) -> Result<Parts, StartError> {
     Ok(parts)
 }
 
-/// Where security settings are read when the backend does not do so itself.
+/// What reads the security settings when the backend does not do so itself.
+///
+/// # Errors
+/// When a mapping or something that is declared cannot be used.
+pub fn settings(
+    config: &Config,
+    ports: &Ports,
+) -> Result<Box<dyn settings::SettingsSource>, SourcesError> {
+    Ok(Box::new(Sources::open(sources(
+        config,
+        tls(config, ports),
+    ))?))
+}
+
 fn sources(config: &Config, tls: TlsOptions) -> SourcesOptions {
     let settings = &config.settings;
     let has = |source| settings.sources.contains(&source);
@@ -115,15 +127,15 @@ fn sources(config: &Config, tls: TlsOptions) -> SourcesOptions {
 }
 
 /// How TLS is spoken with the device, and whom the operator trusts to vouch for it.
-fn tls(config: &Config, connector: Arc<dyn Connector>, clock: Arc<dyn Clock>) -> TlsOptions {
+fn tls(config: &Config, ports: &Ports) -> TlsOptions {
     const OF_THE_SYSTEM: &str = "etc/ssl/certs/ca-certificates.crt";
     let settings = &config.settings;
     let ca_file = settings.ca_file.clone();
     let ca_file = ca_file.unwrap_or_else(|| settings.root.join(OF_THE_SYSTEM));
     let named = config.device.options.get("fingerprint");
     TlsOptions {
-        connector,
-        vouch: web::vouch(ca_file, clock),
+        connector: Arc::clone(&ports.connector),
+        vouch: web::vouch(ca_file, Arc::clone(&ports.clock)),
         pinned: named.and_then(|named| parse_fingerprint(named)),
     }
 }
@@ -158,6 +170,17 @@ pub fn memory(config: &Config) -> Option<(Arc<dyn Disk>, Arc<dyn KeyStore>)> {
 pub fn mfp(config: &Config, ports: Ports) -> Result<Mfp, OpenBackendError> {
     let options = config.device.options.clone();
     backends::open_with(&config.device.backend, options, Some(ports))
+}
+
+/// The certificate that the configured scanner shows, and the one that is expected of it.
+#[must_use]
+pub fn certificate(config: &Config, ports: Ports) -> Option<escl::Certificate> {
+    (config.device.backend == escl::NAME).then(|| {
+        escl::certificate(&BackendOptions {
+            values: config.device.options.clone(),
+            ports: Some(ports),
+        })
+    })?
 }
 
 fn network(config: &Config) -> NetworkSettings {

@@ -78,6 +78,32 @@ pub(crate) fn span(seconds: u64) -> String {
     }
 }
 
+/// A text behind `first`, broken between words into lines of at most `width`; lines that follow begin
+/// below its first word.
+pub(crate) fn wrapped(first: &str, text: &str, width: usize) -> String {
+    let indent = first.chars().count().min(width / 2);
+    let mut lines = String::new();
+    let mut line = first.to_owned();
+    let mut words = 0;
+    for word in text.split(' ') {
+        let fits = line.chars().count() + 1 + word.chars().count() <= width;
+        if words > 0 && !fits {
+            lines.push_str(line.trim_end());
+            lines.push('\n');
+            line = " ".repeat(indent);
+            words = 0;
+        }
+        if words > 0 {
+            line.push(' ');
+        }
+        line.push_str(word);
+        words += 1;
+    }
+    lines.push_str(line.trim_end());
+    lines.push('\n');
+    lines
+}
+
 /// Rows with aligned columns, the last one unpadded; two spaces between.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -45,6 +45,7 @@ use crate::store::StateError;
 use events::Events;
 
 pub use assembly::{Assembly, moment};
+pub(crate) use view::settings_alone;
 
 /// Requests and answers that wait for the engine loop.
 const QUEUE: usize = 64;

@@ -48,7 +48,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         section: "device",
         name: "backend",
-        expected: "the name of a backend, such as \"sim\"",
+        expected: "the name of a backend, such as \"escl\"",
         set: |config, value| put(&mut config.device.backend, name(value)),
         show: |config| Some(toml_text(&config.device.backend)),
     },

@@ -50,7 +50,7 @@ pub struct Config {
 /// The hardware underneath.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
-    /// Name of the HAL backend. Default `sim`, the only one that needs no device.
+    /// Name of the HAL backend. Default `host`: it needs no scanner and is in every build.
     pub backend: String,
     /// What the backend itself can be told, section `[device.options]`. Default: nothing, every
     /// option has a default of its own.
@@ -292,7 +292,7 @@ pub fn sample() -> &'static str {
 impl Default for Device {
     fn default() -> Self {
         Self {
-            backend: "sim".to_owned(),
+            backend: "host".to_owned(),
             options: BTreeMap::new(),
         }
     }

@@ -112,7 +112,7 @@ impl BackendOptions {
 #[non_exhaustive]
 pub enum OpenBackendError {
     /// No backend has this name.
-    #[error("no backend is called {name:?}; known are: {known}")]
+    #[error("[device] backend = {name:?}: there is none of this name; known are: {known}")]
     UnknownBackend {
         /// The name asked for.
         name: String,
@@ -120,7 +120,7 @@ pub enum OpenBackendError {
         known: String,
     },
     /// The backend has no such option.
-    #[error("backend {backend} has no option {option:?}; known are: {known}")]
+    #[error("[device.options] backend {backend} has no option {option:?}; known are: {known}")]
     UnknownOption {
         /// The backend.
         backend: &'static str,
@@ -130,7 +130,7 @@ pub enum OpenBackendError {
         known: String,
     },
     /// A value cannot be understood.
-    #[error("option {option} = {value:?}: {reason}")]
+    #[error("[device.options] {option} = {value:?}: {reason}")]
     Value {
         /// The option.
         option: String,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scantrip_hal::backends::system::SystemClock;
-use scantrip_hal::backends::{self, Mfp};
+use scantrip_hal::backends::{self, BackendOptions, Mfp, escl};
 use scantrip_hal::conformance;
 use scantrip_hal::scanner::{
     ColorMode, DocumentFormat, InputSource, MediaSize, NextPage, PageInfo, PageSink, ScanSettings,
@@ -687,7 +687,36 @@ fn a_redirect_to_a_certificate_that_nobody_vouches_for_is_followed_and_pinned() 
     let cause = std::error::Error::source(&refused)
         .expect("a cause")
         .to_string();
-    assert!(cause.contains("certificate has changed"), "{cause}");
+    assert!(
+        cause.contains("certificate has changed") && cause.contains("device.options.fingerprint"),
+        "{cause}"
+    );
+}
+
+#[test]
+fn a_changed_certificate_is_shown_with_the_one_that_was_expected() {
+    let desk = Desk::hp(1, &[]);
+    let plain_hex = |bytes: [u8; 32]| bytes.map(|byte| format!("{byte:02x}")).concat();
+    let certificate = |url: String, fingerprint: Option<&str>| {
+        let clock = Arc::new(SystemClock::new());
+        let mut values = BTreeMap::from([("url".to_owned(), url)]);
+        values.extend(fingerprint.map(|it| ("fingerprint".to_owned(), it.to_owned())));
+        let ports = Some(scantrip::drivers::web::ports(clock, None));
+        escl::certificate(&BackendOptions { values, ports })
+    };
+    let shown = plain_hex(desk.sim.fingerprint());
+    let old = plain_hex([7; 32]);
+    for (expected, url) in [
+        (None, desk.sim.secure_url()),
+        (Some(&old), desk.sim.secure_url()),
+    ] {
+        let found = certificate(url, expected.map(String::as_str)).expect("a certificate");
+        assert_eq!((&found.shown, found.expected.as_ref()), (&shown, expected));
+    }
+    assert_eq!(certificate(desk.sim.url(), None), None, "plain HTTP");
+    desk.sim.set_oddities(&[Oddity::TlsOnly]);
+    let led = certificate(desk.sim.url(), None).expect("led to TLS");
+    assert_eq!(led.shown, shown);
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::time::Duration;
 use scantrip_config::Config;
 use scantrip_hal::backends::Mfp;
 use scantrip_hal::backends::escl::discovery::{self, Found};
+use scantrip_hal::backends::escl::{self, Certificate};
 use scantrip_hal::scanner::{AdfState, ScannerState, SourceCapabilities};
+use scantrip_hal::web::Ports;
 use serde::Serialize;
 
 use super::World;
@@ -28,12 +30,23 @@ pub(crate) struct FoundView {
     pub(crate) url: String,
 }
 
+/// The scanner that the configuration names.
+#[derive(Debug)]
+pub(crate) struct Used<'a> {
+    pub(crate) url: &'a str,
+    /// SHA-256 of the certificate that it shows.
+    pub(crate) fingerprint: Option<String>,
+}
+
 /// Who the scanner is and what it can do.
 #[derive(Debug, Serialize)]
 pub(crate) struct CapabilitiesView {
     pub(crate) vendor: String,
     pub(crate) model: String,
     pub(crate) serial: String,
+    /// SHA-256 of its certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fingerprint: Option<String>,
     pub(crate) platen: Option<SourceView>,
     pub(crate) adf: Option<SourceView>,
     pub(crate) adf_duplex: bool,
@@ -56,12 +69,30 @@ pub(crate) struct StatusView {
     pub(crate) vendor: String,
     pub(crate) model: String,
     pub(crate) serial: String,
+    /// SHA-256 of its certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fingerprint: Option<String>,
     pub(crate) state: &'static str,
     pub(crate) feeder: Option<&'static str>,
 }
 
-/// Carries out `device`.
+/// Carries out `device`; what fails says what to do.
 pub(super) fn device(
+    world: &mut World<'_>,
+    config: &Config,
+    command: Option<&DeviceCommand>,
+) -> Result<(), Failure> {
+    carry_out(world, config, command).map_err(|mut failure| {
+        if failure.exit == Exit::Person && config.device.backend == escl::NAME {
+            failure
+                .message
+                .push_str(&render::device::advice(certificate(world, config).as_ref()));
+        }
+        failure
+    })
+}
+
+fn carry_out(
     world: &mut World<'_>,
     config: &Config,
     command: Option<&DeviceCommand>,
@@ -70,14 +101,20 @@ pub(super) fn device(
         Some(DeviceCommand::Discover) => discover(world, config),
         Some(DeviceCommand::Capabilities) => {
             let mut mfp = open(world, config)?;
-            let found = capabilities(&mut mfp)?;
-            let text = || render::device::capabilities(&found);
+            let mut found = capabilities(&mut mfp)?;
+            found.fingerprint = fingerprint(world, config);
+            let width = world.output.width();
+            let text = || render::device::capabilities(&found, width);
             world.output.answer(&found, text);
             Ok(())
         }
         Some(DeviceCommand::Status) | None => {
             let mut mfp = open(world, config)?;
-            let found = status(&mut mfp)?;
+            let mut found = status(&mut mfp)?;
+            found.fingerprint = fingerprint(world, config);
+            if config.device.backend == "host" {
+                found.state = "none";
+            }
             world
                 .output
                 .answer(&found, || render::device::status(&found));
@@ -94,10 +131,12 @@ fn discover(world: &mut World<'_>, config: &Config) -> Result<(), Failure> {
         Failure::new(Exit::Unreachable, message)
     })?;
     let found: Vec<FoundView> = found.into_iter().map(view).collect();
-    let used = config.device.options.get("url").map(String::as_str);
-    world
-        .output
-        .answer(&found, || render::device::found(&found, used));
+    let used = config.device.options.get("url").map(|url| Used {
+        url,
+        fingerprint: fingerprint(world, config),
+    });
+    let text = || render::device::found(&found, used.as_ref());
+    world.output.answer(&found, text);
     Ok(())
 }
 
@@ -111,17 +150,22 @@ fn view(found: Found) -> FoundView {
     }
 }
 
-fn open(world: &World<'_>, config: &Config) -> Result<Mfp, Failure> {
+pub(super) fn open(world: &World<'_>, config: &Config) -> Result<Mfp, Failure> {
+    Ok(compose::mfp(config, ports(world, config))?)
+}
+
+fn ports(world: &World<'_>, config: &Config) -> Ports {
     let memory = compose::memory(config);
     // The state is the agent's: what is learned here is not kept.
-    let ports = web::to_look(web::ports(Arc::clone(&world.clock), memory));
-    compose::mfp(config, ports).map_err(|error| {
-        let exit = match error {
-            scantrip_hal::backends::OpenBackendError::Failed { .. } => Exit::Person,
-            _ => Exit::Config,
-        };
-        Failure::caused(exit, &error)
-    })
+    web::to_look(web::ports(Arc::clone(&world.clock), memory))
+}
+
+fn certificate(world: &World<'_>, config: &Config) -> Option<Certificate> {
+    compose::certificate(config, ports(world, config))
+}
+
+fn fingerprint(world: &World<'_>, config: &Config) -> Option<String> {
+    certificate(world, config).map(|it| it.shown)
 }
 
 fn unreached(error: &scantrip_hal::scanner::ScannerError) -> Failure {
@@ -141,6 +185,7 @@ fn capabilities(mfp: &mut Mfp) -> Result<CapabilitiesView, Failure> {
         vendor: who.vendor.as_str().to_owned(),
         model: who.model.as_str().to_owned(),
         serial: who.serial.as_str().to_owned(),
+        fingerprint: None,
         platen: can.platen.as_ref().map(source),
         adf: can.adf.as_ref().map(source),
         adf_duplex: can.adf_duplex,
@@ -166,6 +211,7 @@ fn status(mfp: &mut Mfp) -> Result<StatusView, Failure> {
         vendor: who.vendor.as_str().to_owned(),
         model: who.model.as_str().to_owned(),
         serial: who.serial.as_str().to_owned(),
+        fingerprint: None,
         state: match status.state {
             ScannerState::Idle => "idle",
             ScannerState::Processing => "processing",

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use scantrip_config::ConfigError;
+use scantrip_hal::backends::OpenBackendError;
 
 use super::exit::Exit;
 use crate::api::{Refusal, Reply};
@@ -81,8 +82,25 @@ impl From<LockError> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let exit = match error {
+            StartError::Device(OpenBackendError::Failed { .. }) => {
+                let mut failure = Self::caused(Exit::Person, &error);
+                failure
+                    .message
+                    .push_str("; `scantrip device` says what to do");
+                return failure;
+            }
             StartError::Device(_) | StartError::Settings(_) | StartError::Fault(_) => Exit::Config,
             _ => Exit::Internal,
+        };
+        Self::caused(exit, &error)
+    }
+}
+
+impl From<OpenBackendError> for Failure {
+    fn from(error: OpenBackendError) -> Self {
+        let exit = match error {
+            OpenBackendError::Failed { .. } => Exit::Person,
+            _ => Exit::Config,
         };
         Self::caused(exit, &error)
     }
@@ -91,5 +109,31 @@ impl From<StartError> for Failure {
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
         Self::caused(Exit::Config, &error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scanner_that_does_not_answer_is_no_mistake_in_the_configuration() {
+        let failed = OpenBackendError::Failed {
+            backend: "escl",
+            source: "no scanner answers".into(),
+        };
+        let failure = Failure::from(StartError::Device(failed));
+        assert_eq!(failure.exit, Exit::Person);
+        let said = &failure.message;
+        assert!(
+            said.contains("no scanner answers") && said.contains("`scantrip device`"),
+            "{said}"
+        );
+        let unknown = OpenBackendError::UnknownBackend {
+            name: "fax".to_owned(),
+            known: "escl, host".to_owned(),
+        };
+        let failure = Failure::from(StartError::Device(unknown));
+        assert_eq!(failure.exit, Exit::Config);
     }
 }

@@ -7,19 +7,26 @@ use std::path::Path;
 use scantrip_cloud_client::posture::assess::{Assessment, assess};
 use scantrip_cloud_client::posture::diff::{Change, config_state};
 use scantrip_cloud_client::posture::policy::{self, POLICY_BYTES_MAX, READY_MADE};
-use scantrip_cloud_client::posture::pwg;
+use scantrip_cloud_client::posture::{pwg, requirement};
 use scantrip_cloud_client::wire::{Policy, ReportSetting, Severity, Verdict};
+use scantrip_config::Config;
+use scantrip_hal::settings::{CATALOGUE, Row};
 use serde::Serialize;
 
 use super::World;
 use super::access::Access;
 use super::args::SettingsOptions;
+use super::device;
 use super::exit::Exit;
 use super::failure::Failure;
 use crate::api::{Reply, Request, SettingView, SettingsView};
+use crate::compose;
 use crate::drivers::posture::SeenChange;
+use crate::drivers::web;
 use crate::render;
+use crate::render::plain;
 use crate::render::progress::Shown;
+use crate::runtime::{StartError, settings_alone};
 
 /// The document for machines.
 #[derive(Serialize)]
@@ -32,23 +39,43 @@ struct Document<'a> {
     seen: &'a [SeenChange],
 }
 
-/// Reads, judges, shows.
+/// Reads, judges, shows. Without the agent and its state too: then nothing is compared.
 pub(crate) fn settings(
     world: &mut World<'_>,
-    access: &Access,
+    config: &Config,
+    access: Result<Access, Failure>,
     options: &SettingsOptions,
 ) -> Result<(), Failure> {
+    // What is remembered cannot be told without the state, and a mistake is mended first.
+    let access = match access {
+        Err(failure) if options.accept || options.diff || failure.exit == Exit::Config => {
+            return Err(failure);
+        }
+        other => other,
+    };
     let chosen = options.policy.as_deref().map(choose).transpose()?;
+    for rule in chosen.iter().flat_map(|policy| &policy.rules) {
+        // It may be of a later version: kept, and told.
+        if Row::find(&rule.id).is_none() {
+            let why = requirement::unknown(&rule.id, CATALOGUE.iter().map(|row| row.id));
+            world
+                .output
+                .remark(&format!("a rule is not checked: {why}"));
+        }
+    }
     world.output.progress(&Shown::Live {
         text: "reading the settings; over the network this can take a minute".to_owned(),
         milestone: false,
     });
-    let view = match access.service.call(Request::Settings)? {
-        Reply::Settings(view) => view,
-        other => return Err(Failure::strange(&other)),
+    let view = match &access {
+        Ok(access) => match access.service.call(Request::Settings)? {
+            Reply::Settings(view) => view,
+            other => return Err(Failure::strange(&other)),
+        },
+        Err(failure) => alone(world, config, failure)?,
     };
     if options.accept {
-        return accept(world, access);
+        return accept(world, &access?);
     }
     let readings: Vec<ReportSetting> = view.settings.iter().map(reading).collect();
     if options.pwg {
@@ -63,6 +90,35 @@ pub(crate) fn settings(
     }
     show(world, &view, &readings, chosen);
     Ok(())
+}
+
+/// Reads without the agent, whose state cannot be used; says so.
+fn alone(
+    world: &mut World<'_>,
+    config: &Config,
+    failure: &Failure,
+) -> Result<Box<SettingsView>, Failure> {
+    let why = plain(&failure.message);
+    world
+        .output
+        .remark(&format!("nothing is compared or remembered: {why}"));
+    // A scanner that did not answer is not asked again: the settings are mostly told by others.
+    let mfp = match failure.exit {
+        Exit::Person => None,
+        _ => match device::open(world, config) {
+            Err(failure) if failure.exit == Exit::Config => return Err(failure),
+            opened => opened.ok(),
+        },
+    };
+    let device = mfp.as_ref().map(|mfp| mfp.identity.identity());
+    let mut source = match mfp.and_then(|mfp| mfp.settings) {
+        Some(source) => source,
+        None => {
+            let ports = web::ports(Arc::clone(&world.clock), None);
+            compose::settings(config, &ports).map_err(StartError::from)?
+        }
+    };
+    Ok(Box::new(settings_alone(&mut *source, device.as_ref())))
 }
 
 fn show(

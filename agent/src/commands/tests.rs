@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use scantrip_cloud_client::code::EnrollmentCode;
 use scantrip_hal::clock::{Instant, UnixTime};
+use scantrip_hal::settings::CATALOGUE;
 use zeroize::Zeroizing;
 
 use super::*;
@@ -694,6 +695,86 @@ fn unenrolment_without_consent_changes_nothing() {
         assert_eq!(ran.exit, Exit::Usage);
         assert_eq!(ran.asked, [Request::Unenroll { confirmed: false }]);
     }
+}
+
+/// A command that cannot have the agent's state.
+fn without_state(line: &str, open: Open) -> (Exit, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("scantrip.toml");
+    let text = format!(
+        "[device.options]\nserial = \"S1\"\nvendor = \"Example\"\n[settings]\nsources = [\"linux\"]\nroot = {:?}\n",
+        folder.path()
+    );
+    #[expect(clippy::disallowed_methods, reason = "a scratch file of this test")]
+    std::fs::write(&config, text).unwrap();
+    let mut args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+    args.extend(["--config".into(), config.into()]);
+    let matches = Cli::command().try_get_matches_from(args).unwrap();
+    let cli = Cli::from_arg_matches(&matches).unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = World {
+        output: Output::to(&mut out, &mut err, cli.json, false),
+        person: Box::new(Fixed(None)),
+        clock: Arc::new(Ticking::default()),
+        open,
+        interrupted: interrupted_script,
+    }
+    .carry_out(&cli);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (exit, text(out), text(err))
+}
+
+#[test]
+fn settings_are_read_without_the_agents_state_and_that_is_said() {
+    let locked: Open = |_, _, _| Err(Failure::new(Exit::Internal, "cannot lock /x/lock"));
+    let (exit, out, err) = without_state("scantrip settings", locked);
+    assert_eq!(exit, Exit::Done, "{err}");
+    assert_eq!(
+        err,
+        "nothing is compared or remembered: cannot lock /x/lock\n"
+    );
+    assert!(out.contains("policy:   Baseline") && out.contains("NOT KNOWN"));
+    let (exit, out, _) = without_state("scantrip settings --json", locked);
+    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let settings = document["settings"].as_array().unwrap();
+    assert_eq!((exit, settings.len()), (Exit::Done, CATALOGUE.len()));
+    let (_, out, _) = without_state("scantrip settings --pwg", locked);
+    assert!(out.contains("\"VendorName\":\"Example\""), "{out}");
+}
+
+#[test]
+fn a_slip_in_a_policy_given_by_hand_is_told_and_the_rest_is_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("house.toml");
+    #[expect(clippy::disallowed_methods, reason = "a scratch file of this test")]
+    std::fs::write(&policy, "name = 'H'\nsecure = ['net.ftpp', 'net.ftp']\n").unwrap();
+    let locked: Open = |_, _, _| Err(Failure::new(Exit::Internal, "cannot lock /x/lock"));
+    let line = format!("scantrip settings --policy {}", policy.display());
+    let (exit, out, err) = without_state(&line, locked);
+    assert_eq!(exit, Exit::Done);
+    let note = "a rule is not checked: there is no setting `net.ftpp`; did you mean `net.ftp`, `net.tftp`?\n";
+    assert!(err.contains(note), "{err}");
+    assert!(
+        out.contains("policy:   H") && out.contains("net.ftpp"),
+        "{out}"
+    );
+}
+
+#[test]
+fn what_needs_the_agents_state_or_a_right_configuration_fails_without() {
+    let locked: Open = |_, _, _| Err(Failure::new(Exit::Internal, "cannot lock /x/lock"));
+    for line in [
+        "scantrip settings --diff",
+        "scantrip settings --accept",
+        "scantrip status",
+    ] {
+        let (exit, out, err) = without_state(line, locked);
+        assert_eq!((exit, out.as_str()), (Exit::Internal, ""), "{line}");
+        assert_eq!(err, "scantrip: cannot lock /x/lock\n");
+    }
+    let wrong: Open = |_, _, _| Err(Failure::new(Exit::Config, "no such backend"));
+    let (exit, out, _) = without_state("scantrip settings", wrong);
+    assert_eq!((exit, out.as_str()), (Exit::Config, ""));
 }
 
 #[test]

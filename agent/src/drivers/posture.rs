@@ -310,7 +310,9 @@ impl Context {
         });
     }
 
-    pub(super) fn scanner(&self) -> Option<ReportScanner> {
+    /// What the scanner did last; `None`: this process has not used it.
+    #[must_use]
+    pub fn scanner(&self) -> Option<ReportScanner> {
         lock(&self.posture.scanner).clone()
     }
 
@@ -338,7 +340,7 @@ impl Context {
 
 /// Reads these settings; what nobody reads is not known, as heavy as it is. What `restarted` makes
 /// of all the others counts together with what the device says of it.
-fn read(
+pub(crate) fn read(
     source: Option<&mut (dyn SettingsSource + 'static)>,
     rows: Vec<&'static Row>,
     restarted: impl FnOnce(&Row, &[ReportSetting]) -> Setting,

@@ -98,6 +98,9 @@ impl ScannerDriver {
                 let gate = (!settings.is_empty())
                     .then(|| self.context.recent_settings(&settings, GATE_AGE_MAX));
                 let looked = self.scanner.capabilities();
+                if let Err(error) = &looked {
+                    self.note_fault(error.kind);
+                }
                 Scanned::Looked(looked.map_err(|error| error.to_string()), gate)
             }
             Scan::Begin {
@@ -148,11 +151,18 @@ impl ScannerDriver {
             Fed::Page(..) => {}
             Fed::End | Fed::Stopped | Fed::NotKept { .. } => self.context.set_scanner("idle", None),
             Fed::Fault { kind, .. } => {
-                let reason = state_reason(*kind);
-                self.context.set_scanner("stopped", Some(reason));
-                let reason = reason.to_owned();
+                self.note_fault(*kind);
+                let reason = state_reason(*kind).to_owned();
                 self.context.add_event(EventKind::ScannerFault { reason });
             }
+        }
+    }
+
+    fn note_fault(&self, kind: ScannerErrorKind) {
+        // What it cannot do is no fault.
+        if kind != ScannerErrorKind::Unsupported {
+            self.context
+                .set_scanner("stopped", Some(state_reason(kind)));
         }
     }
 
@@ -223,13 +233,16 @@ impl ScannerDriver {
     }
 
     fn start(&mut self, settings: &ScanSettings, next: u32) -> Result<(), Refusal> {
-        self.scanner.start(settings).map_err(|error| Refusal {
-            kind: match error.kind {
-                ScannerErrorKind::Unsupported => RefusalKind::Invalid,
-                _ => RefusalKind::Scanner,
-            },
-            message: refusal_message(error.kind, &error.message, next),
-        })
+        let started = self.scanner.start(settings);
+        started
+            .inspect_err(|error| self.note_fault(error.kind))
+            .map_err(|error| Refusal {
+                kind: match error.kind {
+                    ScannerErrorKind::Unsupported => RefusalKind::Invalid,
+                    _ => RefusalKind::Scanner,
+                },
+                message: refusal_message(error.kind, &error.message, next),
+            })
     }
 
     fn entry(&self, job: JobId, new: &NewJob, settings: &ScanSettings) -> JobEntry {

@@ -142,7 +142,8 @@ fn web_error(error: &ConnectError) -> WebError {
     let (kind, message) = match error {
         ConnectError::Untrusted { .. } => (
             WebErrorKind::OtherCertificate,
-            "its certificate has changed; if it was replaced, set `fingerprint` to the new one"
+            // The scanner's errors have room for one of the two, not for both.
+            "its certificate has changed; `scantrip device` shows it, for device.options.fingerprint"
                 .to_owned(),
         ),
         ConnectError::TimedOut { .. } => (WebErrorKind::TimedOut, error.to_string()),

@@ -6,7 +6,7 @@ use scantrip_cloud_client::posture::assess::{Assessment, Finding, Outcome};
 use scantrip_cloud_client::posture::score::{COVERAGE_MIN_PERCENT, Grade, Score};
 use scantrip_cloud_client::wire::Severity;
 
-use super::{count, plain, time};
+use super::{count, plain, time, wrapped};
 use crate::api::{SettingView, SettingsView};
 
 /// Where the text of a finding begins: behind the longest severity.
@@ -31,14 +31,16 @@ pub(crate) fn page(view: &SettingsView, assessment: &Assessment, width: usize) -
     };
     page.wrong(view, &with(Finding::counts_as_failure));
     page.unknown(view, &with(|finding| is_undecided(finding.outcome)));
+    page.unknown_others(view, assessment);
     page.accepted(&with(|finding| finding.accepted.is_some()));
     page.values("FINE", &with(|finding| finding.outcome == Outcome::Pass));
     page.values(
         "SHOWN ONLY, AS THE POLICY SAYS",
         &with(|finding| finding.outcome == Outcome::Informational),
     );
-    page.ids(
-        "NOT FOR THIS DEVICE",
+    page.not_applicable(
+        view,
+        assessment,
         &with(|finding| finding.outcome == Outcome::NotApplicable),
     );
     page.others(view, assessment);
@@ -114,6 +116,27 @@ impl Page {
         }
     }
 
+    /// What is not known and the policy does not ask for: by the reason, which many share.
+    fn unknown_others(&mut self, view: &SettingsView, assessment: &Assessment) {
+        let mut by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
+        let others = not_asked_for(view, assessment).filter(|setting| setting.value.is_empty());
+        for setting in others.filter(|setting| setting.verdict == "unknown") {
+            let why = setting.reason.as_deref().unwrap_or("not read");
+            match by_reason.iter_mut().find(|(reason, _)| *reason == why) {
+                Some((_, ids)) => ids.push(&setting.id),
+                None => by_reason.push((why, vec![&setting.id])),
+            }
+        }
+        if !by_reason.is_empty() {
+            self.text
+                .push_str("\nNOT KNOWN, NOT ASKED FOR BY THE POLICY\n");
+        }
+        for (why, ids) in by_reason {
+            let line = format!("{}: {}", plain(&ids.join(", ")), plain(why));
+            self.wrapped(&blank(), &line);
+        }
+    }
+
     fn accepted(&mut self, findings: &[&Finding]) {
         self.title("ACCEPTED", findings);
         for finding in findings {
@@ -122,7 +145,9 @@ impl Page {
             };
             let (id, value) = (plain(&finding.id), shown(&finding.value));
             let (owner, reason) = (plain(&accepted.owner), plain(&accepted.reason));
-            let until = time(accepted.until_ms);
+            // The last day counts as a whole: it ends where the exception does.
+            let until = time(accepted.until_ms.saturating_sub(1));
+            let until = until.split(' ').next().unwrap_or_default();
             let line = format!("{id} is {value}; by {owner} until {until}: {reason}");
             self.wrapped(&severity(finding.severity), &line);
         }
@@ -142,19 +167,24 @@ impl Page {
         }
     }
 
-    fn ids(&mut self, title: &str, findings: &[&Finding]) {
-        self.title(title, findings);
-        let ids: Vec<String> = findings.iter().map(|finding| plain(&finding.id)).collect();
+    fn not_applicable(
+        &mut self,
+        view: &SettingsView,
+        assessment: &Assessment,
+        findings: &[&Finding],
+    ) {
+        let others = not_asked_for(view, assessment).filter(|it| it.verdict == "not-applicable");
+        let ids = findings.iter().map(|finding| plain(&finding.id));
+        let ids: Vec<String> = ids.chain(others.map(|it| plain(&it.id))).collect();
         if !ids.is_empty() {
+            self.text.push_str("\nNOT FOR THIS DEVICE\n");
             self.wrapped(&blank(), &ids.join(", "));
         }
     }
 
     /// Settings that the policy does not ask for.
     fn others(&mut self, view: &SettingsView, assessment: &Assessment) {
-        let asked = |id: &str| assessment.findings.iter().any(|finding| finding.id == id);
-        let others = view.settings.iter();
-        let others = others.filter(|setting| !asked(&setting.id) && !setting.value.is_empty());
+        let others = not_asked_for(view, assessment).filter(|setting| !setting.value.is_empty());
         let others: Vec<&SettingView> = others.collect();
         if others.is_empty() {
             return;
@@ -229,28 +259,18 @@ impl Page {
         }
     }
 
-    /// A text behind `first`, broken between words; lines that follow begin below its first word.
     fn wrapped(&mut self, first: &str, text: &str) {
-        let indent = first.chars().count().min(self.width / 2);
-        let mut line = first.to_owned();
-        let mut words = 0;
-        for word in text.split(' ') {
-            let fits = line.chars().count() + 1 + word.chars().count() <= self.width;
-            if words > 0 && !fits {
-                self.text.push_str(line.trim_end());
-                self.text.push('\n');
-                line = " ".repeat(indent);
-                words = 0;
-            }
-            if words > 0 {
-                line.push(' ');
-            }
-            line.push_str(word);
-            words += 1;
-        }
-        self.text.push_str(line.trim_end());
-        self.text.push('\n');
+        self.text.push_str(&wrapped(first, text, self.width));
     }
+}
+
+/// Settings that no rule of the policy names.
+fn not_asked_for<'a>(
+    view: &'a SettingsView,
+    assessment: &'a Assessment,
+) -> impl Iterator<Item = &'a SettingView> {
+    let asked = |id: &str| assessment.findings.iter().any(|finding| finding.id == id);
+    view.settings.iter().filter(move |it| !asked(&it.id))
 }
 
 fn score(score: &Score) -> String {
@@ -344,10 +364,13 @@ mod tests {
     fn view() -> SettingsView {
         SettingsView {
             settings: vec![
+                setting("fw.tpm", "", "unknown", "low"),
+                setting("net.firewall", "", "unknown", "medium"),
                 setting("net.ftp", "true", "not-secure", "high"),
                 setting("net.telnet", "false", "secure", "critical"),
                 setting("net.tftp", "false", "secure", "medium"),
                 setting("storage.encryption", "none", "not-secure", "critical"),
+                setting("storage.swap_encrypted", "", "not-applicable", "medium"),
                 setting("time.synchronised", "", "unknown", "medium"),
                 setting("usb.storage_allowed", "true", "not-secure", "low"),
             ],
@@ -390,13 +413,18 @@ mod tests {
              medium    time.synchronised: needs root\n\
              \x20         seen: /etc/x (linux)\n\
              \n\
+             NOT KNOWN, NOT ASKED FOR BY THE POLICY\n\
+             \x20         fw.tpm, net.firewall: needs root\n\
+             \n\
              ACCEPTED\n\
-             high      net.ftp is true; by it until 1970-01-03 00:00:00\n\
-             \x20         UTC: old\n\
+             high      net.ftp is true; by it until 1970-01-02: old\n\
              \n\
              FINE\n\
              critical  net.telnet  false\n\
              medium    net.tftp    false\n\
+             \n\
+             NOT FOR THIS DEVICE\n\
+             \x20         storage.swap_encrypted\n\
              \n\
              READ, NOT ASKED FOR BY THE POLICY\n\
              \x20         usb.storage_allowed  true (not secure)\n\

@@ -1,6 +1,6 @@
 //! The one page for a technician.
 
-use scantrip_cloud_client::wire::ReportPrinter;
+use scantrip_cloud_client::wire::{ReportPrinter, ReportScanner};
 
 use super::{bytes, count, job, plain, span, table, time};
 use crate::api::{EntryPointView, JobView, StatusView};
@@ -13,6 +13,9 @@ pub(crate) fn page(status: &StatusView, now_ms: u64) -> String {
     row("agent:", plain(&status.version));
     for line in status.printer.iter().flat_map(printer) {
         row(line.0, line.1);
+    }
+    if let Some(told) = &status.scanner {
+        row("scanner:", scanner(told));
     }
     row("identity:", identity(status));
     if let Some(ends) = status.certificate_ends_ms {
@@ -55,6 +58,22 @@ fn printer((at_ms, told): &(u64, ReportPrinter)) -> Vec<(&'static str, String)> 
     std::iter::once(("printer:", head))
         .chain(supplies)
         .collect()
+}
+
+/// What the last scan left behind.
+fn scanner(told: &ReportScanner) -> String {
+    let Some(reason) = told.reasons.first() else {
+        return plain(&told.state);
+    };
+    let why = match reason.as_str() {
+        "media-empty" => "its feeder was empty",
+        "media-jam" => "paper jam",
+        "input-pick-error" => "two sheets went in at once",
+        "cover-open" => "its cover was open",
+        "shutdown" => "it did not answer",
+        _ => "a fault",
+    };
+    format!("stopped: {why}; see: scantrip device")
 }
 
 fn draft(draft: &JobView) -> String {
@@ -155,6 +174,7 @@ mod tests {
             skew_ms: None,
             last_error: None,
             printer: None,
+            scanner: None,
             drafts: Vec::new(),
         }
     }
@@ -211,6 +231,10 @@ mod tests {
                     }],
                 },
             )),
+            scanner: Some(ReportScanner {
+                state: "stopped".to_owned(),
+                reasons: vec!["media-jam".to_owned()],
+            }),
             drafts: vec![JobView {
                 job: "0d6ff2b1-59a5".to_owned(),
                 workflow: "Invoices".to_owned(),
@@ -226,6 +250,7 @@ mod tests {
         for line in [
             "printer:      stopped, media-empty (asked 1970-01-01 00:01:00 UTC)",
             "                Black\\u{1b}[2J 8 % LOW",
+            "scanner:      stopped: paper jam; see: scantrip device",
             "identity:     enrolled as d-1",
             "certificate:  ends 1970-04-01 00:00:00 UTC (in 89 days)",
             "entry point:  Frankfurt, https://fra (nearest)",

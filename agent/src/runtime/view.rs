@@ -3,15 +3,16 @@
 use scantrip_cloud_client::posture::diff::changes;
 use scantrip_cloud_client::posture::requirement::{self, check_all};
 use scantrip_cloud_client::receipt;
-use scantrip_cloud_client::wire::ReportDevice;
-use scantrip_hal::settings::{Setting, Verdict};
+use scantrip_cloud_client::wire::{ReportDevice, ReportSetting};
+use scantrip_hal::identity::DeviceIdentity;
+use scantrip_hal::settings::{CATALOGUE, Method, Row, Setting, SettingsSource, Verdict, Why};
 
 use crate::api::{
     EntryPointView, JobEvent, JobView, Refusal, RefusalKind, SettingView, SettingsView, StatusView,
     WorkflowView,
 };
-use crate::drivers::Context;
 use crate::drivers::scanner::GATE_AGE_MAX;
+use crate::drivers::{Context, posture};
 use crate::engine::capture::unmet_reason;
 use crate::engine::failure::chain;
 use crate::engine::moment::Moment;
@@ -58,6 +59,7 @@ impl View<'_> {
             skew_ms: session.skew_ms(),
             last_error: engine.last_error().cloned(),
             printer: self.context.printer(),
+            scanner: self.context.scanner(),
             drafts,
         })
     }
@@ -124,15 +126,9 @@ pub(super) fn settings(context: &Context) -> (SettingsView, bool) {
     let known = context.known_settings();
     let desired = context.state.load::<DesiredState>();
     let desired = desired.inspect_err(|error| log::warn!("settings: {}", chain(error)));
-    let device = &context.device;
     let view = SettingsView {
         settings,
-        device: ReportDevice {
-            vendor: device.vendor.as_str().to_owned(),
-            model: device.model.as_str().to_owned(),
-            serial: device.serial.as_str().to_owned(),
-            firmware: device.firmware.as_str().to_owned(),
-        },
+        device: report_device(&context.device),
         policy: desired
             .ok()
             .flatten()
@@ -142,6 +138,41 @@ pub(super) fn settings(context: &Context) -> (SettingsView, bool) {
         seen: known.changes,
     };
     (view, gate.changed)
+}
+
+/// The security settings as `source` reads them, by who may not use the agent's state: nothing to
+/// compare them with, no policy but those that come with the program.
+pub(crate) fn settings_alone(
+    source: &mut (dyn SettingsSource + 'static),
+    device: Option<&DeviceIdentity>,
+) -> SettingsView {
+    let mut settings = Vec::new();
+    let all = CATALOGUE.iter().collect();
+    let restarted = |row: &Row, _readings: &[ReportSetting]| {
+        let detail = "nothing is remembered that a restart could be seen by";
+        Setting::unknown(row, Why::NotAnswered, detail, Method::Compared, "")
+    };
+    posture::read(Some(source), all, restarted, &mut |setting| {
+        settings.push(setting_view(&setting));
+    });
+    settings.sort_by(|a: &SettingView, b| a.id.cmp(&b.id));
+    SettingsView {
+        settings,
+        device: device.map(report_device).unwrap_or_default(),
+        policy: None,
+        reference_at_ms: 0,
+        changes: Vec::new(),
+        seen: Vec::new(),
+    }
+}
+
+fn report_device(device: &DeviceIdentity) -> ReportDevice {
+    ReportDevice {
+        vendor: device.vendor.as_str().to_owned(),
+        model: device.model.as_str().to_owned(),
+        serial: device.serial.as_str().to_owned(),
+        firmware: device.firmware.as_str().to_owned(),
+    }
 }
 
 fn setting_view(setting: &Setting) -> SettingView {

@@ -346,6 +346,16 @@ mod tests {
     }
 
     #[test]
+    fn a_bizhub_is_mended_at_its_own_menus() {
+        let policy = ready_made("konica-minolta-enhanced-security").unwrap();
+        // Has no menu of one name on all models.
+        let rules = policy.rules.iter();
+        for rule in rules.filter(|rule| rule.id != "net.tls_min_version") {
+            assert!(!rule.remedy.is_empty(), "{}", rule.id);
+        }
+    }
+
+    #[test]
     fn strict_asks_for_all_that_the_baseline_asks_for() {
         let strict = ready_made("strict").unwrap();
         for rule in baseline().rules {

@@ -194,6 +194,15 @@ pub fn near<'a>(id: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> 
     found.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
+/// What to tell about an id that is none of `known`.
+#[must_use]
+pub fn unknown<'a>(id: &str, known: impl Iterator<Item = &'a str>) -> String {
+    match near(id, known).join("`, `").as_str() {
+        "" => format!("there is no setting `{id}`; docs/settings.md lists them"),
+        near => format!("there is no setting `{id}`; did you mean `{near}`?"),
+    }
+}
+
 /// Letters, digits, dots and underscores, with a dot inside: `net.tls_min_version`.
 pub(crate) fn is_id(text: &str) -> bool {
     text.len() <= 64

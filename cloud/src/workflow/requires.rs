@@ -2,7 +2,7 @@
 //! not by a device that refuses to scan.
 
 use scantrip_cloud_client::posture::expect::Expectation;
-use scantrip_cloud_client::posture::requirement::{Requirement, near};
+use scantrip_cloud_client::posture::requirement::{Requirement, unknown};
 use scantrip_hal::settings::{CATALOGUE, Kind, Row};
 use toml::Spanned;
 
@@ -33,11 +33,7 @@ fn known(requirement: &Requirement) -> Result<(), String> {
     let id = &requirement.id;
     let Some(row) = Row::find(id) else {
         let all = CATALOGUE.iter().map(|row| row.id);
-        let near = near(id, all).join("`, `");
-        return Err(match near.as_str() {
-            "" => format!("there is no setting `{id}`; docs/settings.md lists them"),
-            near => format!("there is no setting `{id}`; did you mean `{near}`?"),
-        });
+        return Err(unknown(id, all));
     };
     let fits = match &requirement.expect {
         Expectation::Eq(value) | Expectation::Ne(value) => row.fits(value),

@@ -33,9 +33,12 @@ pub use self::url::{DeviceUrl, DeviceUrlError};
 use super::{Backend, BackendOption, BackendOptions, Mfp, OpenBackendError};
 use crate::identity::{DeviceIdentity, IdentitySource};
 
+/// The name in the configuration.
+pub const NAME: &str = "escl";
+
 /// The line for [`super::BACKENDS`].
 pub(super) const BACKEND: Backend = Backend {
-    name: "escl",
+    name: NAME,
     doc: "any network scanner with eSCL (AirScan, Mopria), in this machine or beside it",
     needs: Some("a scanner on the network"),
     options: &[
@@ -72,13 +75,7 @@ fn open(options: &BackendOptions) -> Result<Mfp, OpenBackendError> {
         .ports
         .clone()
         .ok_or_else(|| failed("this program has no way to the network".into()))?;
-    let wanted = Wanted {
-        url: options.optional("url")?,
-        fingerprint: options.optional("fingerprint")?.map(|Sha256(it)| it),
-        serial: options.optional("serial")?,
-        name: options.optional("name")?,
-    };
-    let finder = Finder::new(ports, wanted);
+    let finder = Finder::new(ports, wanted(options)?);
     let (identity, device) = match finder.remembered() {
         Some(identity) => (identity, None),
         // Who the device is must be known before anything else.
@@ -98,6 +95,32 @@ fn open(options: &BackendOptions) -> Result<Mfp, OpenBackendError> {
         // eSCL tells none.
         settings: None,
     })
+}
+
+fn wanted(options: &BackendOptions) -> Result<Wanted, OpenBackendError> {
+    Ok(Wanted {
+        url: options.optional("url")?,
+        fingerprint: options.optional("fingerprint")?.map(|Sha256(it)| it),
+        serial: options.optional("serial")?,
+        name: options.optional("name")?,
+    })
+}
+
+/// The SHA-256 of a scanner's certificate, as hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Of the one that it shows now.
+    pub shown: String,
+    /// Of the only one that is accepted; none: it was never seen before.
+    pub expected: Option<String>,
+}
+
+/// The certificate of the scanner that the options name, for a person to compare; it is not trusted
+/// for that. None without TLS, without an answer, or when it is not known where the scanner is.
+#[must_use]
+pub fn certificate(options: &BackendOptions) -> Option<Certificate> {
+    let finder = Finder::new(options.ports.clone()?, wanted(options).ok()?);
+    finder.certificate()
 }
 
 /// A SHA-256 in the configuration.

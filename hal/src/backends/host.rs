@@ -2,9 +2,12 @@
 //! before its scanner is set up.
 //!
 //! Vendor, model and serial number come from the options, else from the firmware's tables
-//! (`/sys/class/dmi/id`, the Linux kernel's view of SMBIOS).
+//! (`/sys/class/dmi/id`, the Linux kernel's view of SMBIOS). Where the firmware tells no serial
+//! number, or tells it to root alone, one is made of the system's id.
 
 use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
 
 use super::{Backend, BackendOption, BackendOptions, Mfp, OpenBackendError};
 use crate::identity::{DeviceIdentity, IdentitySource};
@@ -18,7 +21,7 @@ use crate::settings::short;
 pub(super) const BACKEND: Backend = Backend {
     name: "host",
     doc: "this machine without a scanner, to enrol and diagnose it",
-    needs: Some("a serial number, and it has no scanner"),
+    needs: Some("a machine that tells a serial number, and it has no scanner"),
     options: &[
         BackendOption {
             name: "model",
@@ -26,7 +29,7 @@ pub(super) const BACKEND: Backend = Backend {
         },
         BackendOption {
             name: "serial",
-            doc: "the serial number; default what the firmware says",
+            doc: "the serial number; default what the firmware says, else one made of /etc/machine-id",
         },
         BackendOption {
             name: "vendor",
@@ -37,13 +40,18 @@ pub(super) const BACKEND: Backend = Backend {
 };
 
 fn open(options: &BackendOptions) -> Result<Mfp, OpenBackendError> {
-    let serial = told(options, "serial", "product_serial")?;
+    let mut serial = told(options, "serial", "product_serial")?;
     if serial.is_empty() {
-        return Err(OpenBackendError::Value {
-            option: "serial".to_owned(),
-            value: serial,
-            reason: "the firmware tells none, so it must be given".to_owned(),
-        });
+        serial =
+            machine_id()
+                .and_then(|id| derived(&id))
+                .ok_or_else(|| OpenBackendError::Value {
+                    option: "serial".to_owned(),
+                    value: serial,
+                    reason: "neither the firmware nor /etc/machine-id tells one; set it in the \
+                         agent's configuration"
+                        .to_owned(),
+                })?;
     }
     let identity = DeviceIdentity {
         vendor: short(&told(options, "vendor", "sys_vendor")?),
@@ -68,6 +76,24 @@ fn table(name: &str) -> String {
     std::fs::read_to_string(path)
         .map(|text| text.trim().to_owned())
         .unwrap_or_default()
+}
+
+fn machine_id() -> Option<String> {
+    std::fs::read_to_string("/etc/machine-id").ok()
+}
+
+/// A serial number for a machine whose firmware tells none, the same at each start. The id itself
+/// never leaves the system, as machine-id(5) asks.
+fn derived(machine_id: &str) -> Option<String> {
+    let id = machine_id.trim().to_ascii_lowercase();
+    let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_id || id.bytes().all(|byte| byte == b'0') {
+        return None;
+    }
+    let hash = Sha256::new_with_prefix("scantrip: serial number of a host").chain_update(id);
+    let hash = hash.finalize();
+    let digits = hash.iter().take(8).map(|byte| format!("{byte:02x}"));
+    Some(format!("host-{}", digits.collect::<String>()))
 }
 
 struct Host(DeviceIdentity);
@@ -116,6 +142,7 @@ impl Scanner for NoScanner {
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::derived;
     use crate::backends;
     use crate::scanner::ScannerErrorKind;
 
@@ -131,5 +158,16 @@ mod tests {
         let error = mfp.scanner.capabilities().unwrap_err();
         assert_eq!(error.kind, ScannerErrorKind::Offline);
         assert!(error.message.contains("no scanner"));
+    }
+
+    #[test]
+    fn a_serial_number_is_made_of_the_systems_id_and_does_not_tell_it() {
+        let id = "0123456789abcdef0123456789abcdef";
+        let serial = derived(&format!("{id}\n")).unwrap();
+        assert_eq!(serial, "host-107694b838a33964");
+        assert_eq!(derived(&id.to_uppercase()), Some(serial));
+        for none in ["", "uninitialized\n", &"0".repeat(32), "0123"] {
+            assert_eq!(derived(none), None, "{none:?}");
+        }
     }
 }

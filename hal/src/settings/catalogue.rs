@@ -11,7 +11,7 @@ use super::{Kind, Row, Rule};
 pub const CATALOGUE: &[Row] = &[
     Row {
         id: "app.user_enabled",
-        title: "Applications that users installed may run",
+        title: "Applications that users installed",
         kind: Kind::Bool,
         secure_value: "false",
         rule: Rule::Is("false"),
@@ -22,7 +22,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "auth.accounts_without_password",
-        title: "Accounts that need no password",
+        title: "Number of accounts that need no password",
         kind: Kind::Int,
         secure_value: "0",
         rule: Rule::Is("0"),
@@ -33,7 +33,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "auth.admin_password_default",
-        title: "Administrator password is the one from the factory",
+        title: "Administrator password from the factory",
         kind: Kind::Bool,
         secure_value: "false",
         rule: Rule::Is("false"),
@@ -99,7 +99,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "auth.password_rules",
-        title: "Passwords must follow rules",
+        title: "Rules for passwords",
         kind: Kind::Bool,
         secure_value: "true",
         rule: Rule::Is("true"),
@@ -121,7 +121,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "auth.public_access",
-        title: "People who did not sign in may use the device",
+        title: "Use of the device without signing in",
         kind: Kind::Bool,
         secure_value: "false",
         rule: Rule::Is("false"),
@@ -132,7 +132,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "auth.root_remote_login",
-        title: "The system administrator (root) may sign in over the network",
+        title: "Remote sign-in of the system administrator (root)",
         kind: Kind::Bool,
         secure_value: "false",
         rule: Rule::Is("false"),
@@ -143,7 +143,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "auth.user_authentication",
-        title: "People sign in at the panel",
+        title: "Signing in at the panel",
         kind: Kind::Choice(&["off", "local", "external", "both"]),
         secure_value: "not off",
         rule: Rule::OneOf(&["local", "external", "both"]),
@@ -154,7 +154,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "auth.user_list_shown",
-        title: "The panel shows the list of user names",
+        title: "List of user names at the panel",
         kind: Kind::Bool,
         secure_value: "false",
         rule: Rule::Is("false"),
@@ -165,7 +165,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "auth.weak_password_hashes",
-        title: "Passwords stored with a weak hash",
+        title: "Number of passwords stored with a weak hash",
         kind: Kind::Int,
         secure_value: "0",
         rule: Rule::Is("0"),
@@ -187,7 +187,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "config.survives_restart",
-        title: "Settings are the same after a restart",
+        title: "Settings after a restart the same as before",
         kind: Kind::Bool,
         secure_value: "true",
         rule: Rule::Is("true"),
@@ -209,7 +209,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "data.address_book_locked",
-        title: "People cannot change the address book",
+        title: "Lock of the address book",
         kind: Kind::Bool,
         secure_value: "true",
         rule: Rule::Is("true"),
@@ -220,7 +220,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "data.mib_personal_info_hidden",
-        title: "SNMP shows no names of jobs and users",
+        title: "Hiding of job and user names in SNMP",
         kind: Kind::Bool,
         secure_value: "true",
         rule: Rule::Is("true"),
@@ -231,7 +231,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "fw.kernel_lockdown",
-        title: "The kernel is locked down",
+        title: "Lockdown of the kernel",
         kind: Kind::Choice(&["none", "integrity", "confidentiality"]),
         secure_value: "integrity or confidentiality",
         rule: Rule::OneOf(&["integrity", "confidentiality"]),
@@ -242,7 +242,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "fw.rootfs_verified",
-        title: "The system's files are verified when they are read",
+        title: "Verification of the system's files",
         kind: Kind::Bool,
         secure_value: "true",
         rule: Rule::Is("true"),
@@ -253,7 +253,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "fw.secure_boot",
-        title: "Firmware is checked when the device starts",
+        title: "Check of the firmware at the start (secure boot)",
         kind: Kind::Choice(&["off", "setup", "on"]),
         secure_value: "on",
         rule: Rule::Is("on"),
@@ -275,7 +275,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "fw.update_verified",
-        title: "Updates are installed only with a valid signature",
+        title: "Check of the signatures of updates",
         kind: Kind::Bool,
         secure_value: "true",
         rule: Rule::Is("true"),
@@ -286,7 +286,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "fw.version_approved",
-        title: "Firmware version is one that was approved",
+        title: "Firmware version",
         kind: Kind::Text,
         secure_value: "a version that the policy names",
         rule: Rule::Policy,
@@ -297,7 +297,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "log.audit_enabled",
-        title: "Security events are logged",
+        title: "Logging of security events",
         kind: Kind::Bool,
         secure_value: "true",
         rule: Rule::Is("true"),
@@ -308,7 +308,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "log.remote_over_tls",
-        title: "Logs are sent away over TLS",
+        title: "Sending of logs over TLS",
         kind: Kind::Bool,
         secure_value: "true",
         rule: Rule::Is("true"),
@@ -319,7 +319,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "net.cert_expires",
-        title: "The device's certificate ends",
+        title: "End of the device's certificate",
         kind: Kind::Time,
         secure_value: "more than 30 days ahead",
         rule: Rule::DaysAhead(30),
@@ -363,7 +363,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "net.dot1x",
-        title: "The device signs in to the network (802.1X)",
+        title: "Signing in to the network (802.1X)",
         kind: Kind::Bool,
         secure_value: "true",
         rule: Rule::Is("true"),
@@ -374,7 +374,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "net.fax_separated",
-        title: "Fax line and network are separated",
+        title: "Separation of fax line and network",
         kind: Kind::Bool,
         secure_value: "true, or no fax",
         rule: Rule::Is("true"),
@@ -385,7 +385,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "net.firewall",
-        title: "Packets are filtered",
+        title: "Packet filter",
         kind: Kind::Choice(&["off", "filter"]),
         secure_value: "filter",
         rule: Rule::Is("filter"),
@@ -418,7 +418,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "net.ip_forwarding",
-        title: "The device passes packets between networks",
+        title: "Passing of packets between networks",
         kind: Kind::Bool,
         secure_value: "false",
         rule: Rule::Is("false"),
@@ -473,7 +473,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "net.remote_panel",
-        title: "The panel can be used from far away",
+        title: "Use of the panel from far away",
         kind: Kind::Bool,
         secure_value: "false",
         rule: Rule::Is("false"),
@@ -495,7 +495,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "net.snmp_default_community",
-        title: "SNMP answers to a community name from the factory",
+        title: "Community names from the factory in SNMP",
         kind: Kind::Choice(&["write", "read", "none"]),
         secure_value: "none",
         rule: Rule::Is("none"),
@@ -605,7 +605,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "pdl.file_access",
-        title: "Print jobs can reach files of the device",
+        title: "Access of print jobs to the device's files",
         kind: Kind::Bool,
         secure_value: "false",
         rule: Rule::Is("false"),
@@ -627,7 +627,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "storage.encryption",
-        title: "Storage is encrypted",
+        title: "Encryption of the storage",
         kind: Kind::Choice(&["none", "partial", "all"]),
         secure_value: "all",
         rule: Rule::Is("all"),
@@ -638,7 +638,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "storage.lock_password",
-        title: "The disk is locked with a password",
+        title: "Password lock of the disk",
         kind: Kind::Bool,
         secure_value: "true",
         rule: Rule::Is("true"),
@@ -649,7 +649,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "storage.swap_encrypted",
-        title: "Swapped memory is encrypted",
+        title: "Encryption of swapped memory",
         kind: Kind::Bool,
         secure_value: "true, or no swap",
         rule: Rule::Is("true"),
@@ -660,7 +660,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "storage.temp_overwrite",
-        title: "Temporary data is overwritten",
+        title: "Overwriting of temporary data",
         kind: Kind::Choice(&["off", "once", "mode1", "mode2"]),
         secure_value: "not off",
         rule: Rule::OneOf(&["once", "mode1", "mode2"]),
@@ -671,7 +671,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "storage.wipe_ready",
-        title: "The whole storage can be erased before disposal",
+        title: "Erasure of the whole storage before disposal",
         kind: Kind::Bool,
         secure_value: "true",
         rule: Rule::Is("true"),
@@ -682,7 +682,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "time.synchronised",
-        title: "The clock is synchronised",
+        title: "Synchronisation of the clock",
         kind: Kind::Bool,
         secure_value: "true",
         rule: Rule::Is("true"),
@@ -693,7 +693,7 @@ pub const CATALOGUE: &[Row] = &[
     },
     Row {
         id: "usb.storage_allowed",
-        title: "USB storage can be used",
+        title: "Use of USB storage",
         kind: Kind::Bool,
         secure_value: "false",
         rule: Rule::Is("false"),

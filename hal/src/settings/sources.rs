@@ -57,6 +57,8 @@ pub struct Sources {
     sources: Vec<Box<dyn SettingsSource>>,
     /// Host of the device, when it may be another machine than this one.
     device: Option<String>,
+    /// Whether the vendor's export is read.
+    has_export: bool,
 }
 
 impl Sources {
@@ -66,6 +68,7 @@ impl Sources {
     /// When a mapping or the community cannot be read or something is declared that the device itself must tell.
     pub fn open(options: SourcesOptions) -> Result<Self, SourcesError> {
         let mut sources: Vec<Box<dyn SettingsSource>> = Vec::new();
+        let has_export = options.vendor.is_some();
         let device = options.network.as_ref().and_then(|it| it.device.clone());
         if let Some(root) = options.linux {
             sources.push(Box::new(LinuxSource::new(root, options.documents)));
@@ -84,7 +87,11 @@ impl Sources {
             sources.push(Box::new(VendorSource::new(vendor.export, mapping)));
         }
         sources.push(Box::new(DeclaredSource::new(options.declared)?));
-        Ok(Self { sources, device })
+        Ok(Self {
+            sources,
+            device,
+            has_export,
+        })
     }
 }
 
@@ -124,7 +131,8 @@ impl SettingsSource for Sources {
         for row in CATALOGUE.iter().filter(|row| ids.contains(&row.id)) {
             each(settings.remove(row.id).unwrap_or_else(|| {
                 let method = row.methods.first().copied().unwrap_or(Method::Vendor);
-                Setting::unknown(row, Why::NotSupported, how_to_know(row), method, "")
+                let detail = how_to_know(row, self.has_export);
+                Setting::unknown(row, Why::NotSupported, detail, method, "")
             }));
         }
     }
@@ -146,9 +154,15 @@ impl SettingsSource for Sources {
 }
 
 /// What the operator can do about a setting that no source told.
-fn how_to_know(row: &Row) -> &'static str {
+fn how_to_know(row: &Row, has_export: bool) -> &'static str {
     let has = |method| row.methods.contains(&method);
     match (has(Method::Vendor), has(Method::Declared)) {
+        (true, true) if has_export => {
+            "the mapping of the vendor's export lacks it; you may declare it; see [settings.declared]"
+        }
+        (true, false) if has_export => {
+            "the mapping of the vendor's export lacks it; see [settings] vendor_mapping"
+        }
         (true, true) => "the vendor's export may tell it, or you declare it; see [settings]",
         (true, false) => "the vendor's export may tell it; see [settings] vendor_export",
         (false, true) => "you may declare it; see [settings.declared]",
@@ -176,6 +190,7 @@ mod tests {
                 Box::new(Fixed("net.telnet", "false", Method::Port)),
             ],
             device: None,
+            has_export: false,
         };
         let mut settings = Vec::new();
         sources.read(&mut |it| settings.push(it));
@@ -190,6 +205,40 @@ mod tests {
                 panic!("{} is known", setting.id);
             };
             assert!(unknown.detail.contains("tell") || unknown.detail.contains("declare"));
+        }
+    }
+
+    #[test]
+    fn with_an_export_nobody_is_told_to_configure_one() {
+        let detail = |export: bool, id: &str| {
+            let vendor = export.then(|| VendorOptions {
+                export: "/nowhere/export".into(),
+                mapping: None,
+            });
+            let options = SourcesOptions {
+                vendor,
+                ..SourcesOptions::default()
+            };
+            let mut told = String::new();
+            let mut sources = Sources::open(options).unwrap();
+            sources.read_some(&[id], &mut |it| {
+                if let Verdict::Unknown(unknown) = &it.verdict {
+                    told = unknown.detail.as_str().to_owned();
+                }
+            });
+            told
+        };
+        for id in ["app.user_enabled", "storage.wipe_ready"] {
+            assert!(detail(false, id).contains("the vendor's export may tell it"));
+            let told = detail(true, id);
+            assert!(
+                told.contains("the mapping of the vendor's export lacks it"),
+                "{told}"
+            );
+            assert!(
+                told.ends_with(']') || told.ends_with("vendor_mapping"),
+                "{told}"
+            );
         }
     }
 
@@ -217,6 +266,7 @@ mod tests {
             let mut sources = Sources {
                 sources: vec![Box::new(linux), Box::new(Tried)],
                 device: Some(device.to_owned()),
+                has_export: false,
             };
             let mut verdict = None;
             sources.read_some(&["net.listening_ports"], &mut |it| {

@@ -34,6 +34,20 @@ fn every_line_says_what_it_is_and_how_to_mend_it() {
 }
 
 #[test]
+fn a_title_names_its_setting_and_claims_nothing() {
+    const CLAIMS: [&str; 6] = ["is", "are", "can", "cannot", "may", "must"];
+    let truths = |row: &&Row| matches!(row.kind, Kind::Bool | Kind::Choice(_));
+    for row in CATALOGUE.iter().filter(truths) {
+        let claims = row.title.split(' ').any(|word| CLAIMS.contains(&word));
+        assert!(
+            !claims,
+            "{} contradicts a bad value of {}",
+            row.title, row.id
+        );
+    }
+}
+
+#[test]
 fn rules_name_values_of_the_right_shape() {
     for row in CATALOGUE {
         match row.rule {

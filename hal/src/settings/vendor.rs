@@ -273,6 +273,7 @@ impl VendorSource {
 impl SettingsSource for VendorSource {
     fn read(&mut self, each: &mut dyn FnMut(Setting)) {
         let text = read_bounded(&self.export).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => (Why::NotAnswered, "there is no such file".to_owned()),
             io::ErrorKind::PermissionDenied => (Why::NoRight, "may not be read".to_owned()),
             io::ErrorKind::InvalidData => (Why::NotAnswered, "is not text (UTF-8)".to_owned()),
             kind => (Why::NotAnswered, format!("cannot be read: {kind}")),
@@ -290,8 +291,9 @@ impl SettingsSource for VendorSource {
             }
             Err((why, problem)) => {
                 let detail = format!("the vendor's export: {problem}");
+                let evidence = format!("settings.vendor_export: {}", self.export.display());
                 for line in &self.mapping.lines {
-                    let reading = Reading::unknown(why, detail.as_str(), "settings.vendor_export");
+                    let reading = Reading::unknown(why, detail.as_str(), evidence.as_str());
                     super::merge(&mut settings, reading.setting(line.row, Method::Vendor, 0));
                 }
             }

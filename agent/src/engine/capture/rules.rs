@@ -232,7 +232,7 @@ pub(super) fn fault(kind: ScannerErrorKind, message: &str, next: u32) -> String 
         ScannerErrorKind::DuplexSize => format!("{message}; scan this paper one-sided"),
         ScannerErrorKind::FeederFault => format!("{message}; see to the tray, then {back}"),
         ScannerErrorKind::Offline if next == 1 => {
-            format!("the scanner cannot be reached: {message}")
+            format!("the scanner cannot be reached: {message}; is it on? see: scantrip device")
         }
         ScannerErrorKind::Cancelled => format!("stopped at the device; {back}"),
         ScannerErrorKind::SinkRefused => format!("page {next} could not be taken; {back}"),

@@ -625,6 +625,8 @@ fn a_scanner_that_takes_no_job_does_not_ask_for_sheets_that_never_moved() {
     }
     let stuck = refusal_message(ScannerErrorKind::PaperJam, "why", 1);
     assert!(stuck.contains("take it out"), "{stuck}");
+    let away = refusal_message(ScannerErrorKind::Offline, "why", 1);
+    assert!(away.ends_with("see: scantrip device"), "{away}");
 }
 
 #[test]

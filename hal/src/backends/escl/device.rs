@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::Certificate;
 use super::capabilities::Capabilities;
 use super::discovery;
 use super::quirks::Quirks;
@@ -154,6 +155,18 @@ impl Finder {
             return None;
         }
         Some(identity(vendor, model, serial))
+    }
+
+    /// The certificate of whoever answers where the device should be; none without TLS.
+    pub(super) fn certificate(&self) -> Option<Certificate> {
+        let last = || self.recall(LAST_URL)?.parse().ok();
+        let url = self.wanted.url.clone().or_else(last)?;
+        let mut session = Session::new(self.ports.clone(), url, Pin::default());
+        // What it answers does not matter: by then it has shown who it is.
+        let _answer = session.capabilities();
+        let shown = hex(&session.fingerprint()?);
+        let expected = self.pin(session.url()).get().map(|sha256| hex(sha256));
+        Some(Certificate { shown, expected })
     }
 
     /// The certificate to be expected at `url`.

@@ -64,7 +64,9 @@ fn each_setting_of_the_mapping_is_told_when_the_export_is_not_an_export() {
         }
     }
     let missing = read_file(Path::new("/nowhere/export"));
-    assert!(detail(&missing["net.ftp"]).contains("not found"));
+    let ftp = &missing["net.ftp"];
+    assert_eq!(detail(ftp), "the vendor's export: there is no such file");
+    assert_eq!(ftp.evidence, "settings.vendor_export: /nowhere/export");
 }
 
 #[test]
@@ -99,6 +101,14 @@ fn values_that_are_not_known_are_never_repeated() {
             "{id}: {setting:?}"
         );
         assert!(matches!(setting.verdict, Verdict::Unknown(_)));
+    }
+}
+
+#[test]
+fn of_the_tries_that_a_mode_allows_the_most_counts() {
+    for (theirs, ours) in [("Mode 1", "0"), ("mode 2", "3"), ("2", "2")] {
+        let export = format!("Prohibited Functions When Authentication Error = {theirs}");
+        assert_eq!(read(&export)["auth.lockout_tries"].value, ours, "{theirs}");
     }
 }
 
