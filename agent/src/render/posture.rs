@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use scantrip_cloud_client::posture::assess::{Assessment, Finding, Outcome};
 use scantrip_cloud_client::posture::score::{COVERAGE_MIN_PERCENT, Grade, Score};
+use scantrip_cloud_client::text::wrapped;
 use scantrip_cloud_client::wire::Severity;
 
 use super::{count, plain, time};
@@ -229,27 +230,8 @@ impl Page {
         }
     }
 
-    /// A text behind `first`, broken between words; lines that follow begin below its first word.
     fn wrapped(&mut self, first: &str, text: &str) {
-        let indent = first.chars().count().min(self.width / 2);
-        let mut line = first.to_owned();
-        let mut words = 0;
-        for word in text.split(' ') {
-            let fits = line.chars().count() + 1 + word.chars().count() <= self.width;
-            if words > 0 && !fits {
-                self.text.push_str(line.trim_end());
-                self.text.push('\n');
-                line = " ".repeat(indent);
-                words = 0;
-            }
-            if words > 0 {
-                line.push(' ');
-            }
-            line.push_str(word);
-            words += 1;
-        }
-        self.text.push_str(line.trim_end());
-        self.text.push('\n');
+        self.text.push_str(&wrapped(first, text, self.width));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one page for a technician.
 
+use scantrip_cloud_client::text::clock;
 use scantrip_cloud_client::wire::ReportPrinter;
 
 use super::{bytes, count, job, plain, span, table, time};
@@ -28,7 +29,9 @@ pub(crate) fn page(status: &StatusView, now_ms: u64) -> String {
     if let Some(seconds) = status.next_poll_seconds {
         row("next poll:", format!("in {}", span(seconds)));
     }
-    row("clock:", skew(status.skew_ms));
+    let skew = status.skew_ms.map(clock);
+    let skew = skew.unwrap_or_else(|| "not compared with the cloud yet".to_owned());
+    row("clock:", skew);
     row(
         "to be sent:",
         count(status.queued_jobs.into(), "job", "jobs"),
@@ -111,20 +114,6 @@ fn ago(at_ms: Option<u64>, now_ms: u64) -> String {
         )
     });
     ago.unwrap_or_else(|| "never".to_owned())
-}
-
-fn skew(skew_ms: Option<i64>) -> String {
-    match skew_ms {
-        None => "not compared with the cloud yet".to_owned(),
-        Some(skew) if skew.unsigned_abs() < 2_000 => "right".to_owned(),
-        Some(skew) => {
-            let word = if skew > 0 { "slow" } else { "fast" };
-            format!(
-                "{} {word}, compared with the cloud",
-                span(skew.unsigned_abs() / 1000)
-            )
-        }
-    }
 }
 
 fn or_unknown(text: Option<&str>) -> String {

@@ -3,15 +3,15 @@
 use scantrip_cloud_client::posture::diff::changes;
 use scantrip_cloud_client::posture::requirement::{self, check_all};
 use scantrip_cloud_client::receipt;
-use scantrip_cloud_client::wire::ReportDevice;
+use scantrip_cloud_client::text::kind;
 use scantrip_hal::settings::{Setting, Verdict};
 
 use crate::api::{
     EntryPointView, JobEvent, JobView, Refusal, RefusalKind, SettingView, SettingsView, StatusView,
     WorkflowView,
 };
-use crate::drivers::Context;
 use crate::drivers::scanner::GATE_AGE_MAX;
+use crate::drivers::{Context, described};
 use crate::engine::capture::unmet_reason;
 use crate::engine::failure::chain;
 use crate::engine::moment::Moment;
@@ -44,7 +44,7 @@ impl View<'_> {
         Ok(StatusView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             identity: engine.identity().word(&self.now).to_owned(),
-            device_name: format!("{} {} {}", device.vendor, device.model, device.serial),
+            device_name: format!("{} {}", kind(&device.vendor, &device.model), device.serial),
             device: identity.map(|identity| identity.device.clone()),
             tenant: session.desired().map(|desired| desired.tenant_name.clone()),
             certificate_ends_ms: certificate.map(|certificate| certificate.not_after_ms),
@@ -124,15 +124,9 @@ pub(super) fn settings(context: &Context) -> (SettingsView, bool) {
     let known = context.known_settings();
     let desired = context.state.load::<DesiredState>();
     let desired = desired.inspect_err(|error| log::warn!("settings: {}", chain(error)));
-    let device = &context.device;
     let view = SettingsView {
         settings,
-        device: ReportDevice {
-            vendor: device.vendor.as_str().to_owned(),
-            model: device.model.as_str().to_owned(),
-            serial: device.serial.as_str().to_owned(),
-            firmware: device.firmware.as_str().to_owned(),
-        },
+        device: described(&context.device),
         policy: desired
             .ok()
             .flatten()
