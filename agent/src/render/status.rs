@@ -102,7 +102,12 @@ fn entry_point(chosen: Option<&EntryPointView>) -> String {
 
 fn measurement((name, region, median): &(String, String, Option<u32>)) -> String {
     let time = median.map_or_else(|| "no answer".to_owned(), |ms| format!("{ms} ms"));
-    format!("  {} ({}): {time}", plain(name), plain(region))
+    let place = if region.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", plain(region))
+    };
+    format!("  {}{place}: {time}", plain(name))
 }
 
 fn ago(at_ms: Option<u64>, now_ms: u64) -> String {
@@ -180,6 +185,7 @@ mod tests {
                 measured: vec![
                     ("Frankfurt".to_owned(), "eu".to_owned(), Some(12)),
                     ("Tokyo".to_owned(), "jp".to_owned(), None),
+                    ("alone".to_owned(), String::new(), Some(3)),
                 ],
             }),
             tls: Some("TLS 1.2".to_owned()),
@@ -220,6 +226,7 @@ mod tests {
             "entry point:  Frankfurt, https://fra (nearest)",
             "                Frankfurt (eu): 12 ms",
             "                Tokyo (jp): no answer",
+            "                alone: 3 ms",
             "last poll:    1970-01-01 00:01:00 UTC (60 s ago)",
             "next poll:    in 45 s",
             "clock:        60 min fast, compared with the cloud",
