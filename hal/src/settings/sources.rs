@@ -8,7 +8,7 @@ use super::declared::{DeclareError, DeclaredSource};
 use super::linux::LinuxSource;
 use super::network::{NetworkOptions, NetworkSource, is_beside};
 use super::vendor::{Mapping, MappingError, VendorSource};
-use super::{CATALOGUE, Method, Row, Setting, SettingsSource, Verdict, Why};
+use super::{CATALOGUE, Method, Setting, SettingsSource, Verdict, Why};
 use crate::printer::PrinterStatus;
 
 /// Which sources there are.
@@ -116,7 +116,7 @@ impl SettingsSource for Sources {
         for row in CATALOGUE.iter().filter(|row| ids.contains(&row.id)) {
             each(settings.remove(row.id).unwrap_or_else(|| {
                 let method = row.methods.first().copied().unwrap_or(Method::Vendor);
-                Setting::unknown(row, Why::NotSupported, how_to_know(row), method, "")
+                Setting::unknown(row, Why::NotSupported, row.how_to_know(), method, "")
             }));
         }
     }
@@ -127,20 +127,11 @@ impl SettingsSource for Sources {
     }
 }
 
-/// What the operator can do about a setting that no source told.
-fn how_to_know(row: &Row) -> &'static str {
-    let has = |method| row.methods.contains(&method);
-    match (has(Method::Vendor), has(Method::Declared)) {
-        (true, true) => "the vendor's export may tell it, or you declare it; see [settings]",
-        (true, false) => "the vendor's export may tell it; see [settings] vendor_export",
-        (false, true) => "you may declare it; see [settings.declared]",
-        (false, false) => "nothing that is asked on this device tells it",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Row;
+
     struct Fixed(&'static str, &'static str, Method);
 
     impl SettingsSource for Fixed {
