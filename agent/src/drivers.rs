@@ -17,6 +17,7 @@ pub mod web;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use scantrip_cloud_client::wire::ReportDevice;
 use scantrip_hal::entropy::{Entropy, EntropyError};
 use scantrip_hal::identity::DeviceIdentity;
 use scantrip_hal::keys::KeyStore;
@@ -130,6 +131,16 @@ pub struct ContextParts {
     pub entropy: Box<dyn Entropy>,
     /// The security settings; `None`: nothing reads them.
     pub settings: Option<Box<dyn SettingsSource>>,
+}
+
+/// What the device is, in the words of the wire.
+pub(crate) fn described(device: &DeviceIdentity) -> ReportDevice {
+    ReportDevice {
+        vendor: device.vendor.as_str().to_owned(),
+        model: device.model.as_str().to_owned(),
+        serial: device.serial.as_str().to_owned(),
+        firmware: device.firmware.as_str().to_owned(),
+    }
 }
 
 /// What a panic left behind is still whole: these locks guard single steps.

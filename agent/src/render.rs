@@ -12,6 +12,8 @@ pub(crate) mod workflow;
 
 use std::time::{Duration, UNIX_EPOCH};
 
+pub(crate) use scantrip_cloud_client::text::{span, wrapped};
+
 /// Whether a terminal would act on the character rather than show it: control characters and changes
 /// of writing direction.
 pub(crate) fn is_hidden(symbol: char) -> bool {
@@ -68,42 +70,6 @@ pub(crate) fn time(unix_ms: u64) -> String {
     time.to_string().replace('T', " ").replace('Z', " UTC")
 }
 
-/// A span in its largest fitting unit: `45 s`, `12 min`, `3 h`, `90 days`.
-pub(crate) fn span(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
-/// A text behind `first`, broken between words into lines of at most `width`; lines that follow begin
-/// below its first word.
-pub(crate) fn wrapped(first: &str, text: &str, width: usize) -> String {
-    let indent = first.chars().count().min(width / 2);
-    let mut lines = String::new();
-    let mut line = first.to_owned();
-    let mut words = 0;
-    for word in text.split(' ') {
-        let fits = line.chars().count() + 1 + word.chars().count() <= width;
-        if words > 0 && !fits {
-            lines.push_str(line.trim_end());
-            lines.push('\n');
-            line = " ".repeat(indent);
-            words = 0;
-        }
-        if words > 0 {
-            line.push(' ');
-        }
-        line.push_str(word);
-        words += 1;
-    }
-    lines.push_str(line.trim_end());
-    lines.push('\n');
-    lines
-}
-
 /// Rows with aligned columns, the last one unpadded; two spaces between.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -150,14 +116,6 @@ mod tests {
     fn time_is_readable_and_never_fails() {
         assert_eq!(time(0), "1970-01-01 00:00:00 UTC");
         assert_eq!(time(u64::MAX), "9999-12-31 23:59:59 UTC");
-    }
-
-    #[test]
-    fn spans_have_a_fitting_unit() {
-        assert_eq!(span(59), "59 s");
-        assert_eq!(span(600), "10 min");
-        assert_eq!(span(7_200), "2 h");
-        assert_eq!(span(86_400 * 90), "90 days");
     }
 
     #[test]

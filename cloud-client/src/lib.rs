@@ -20,6 +20,7 @@ pub mod schedule;
 pub mod seal;
 #[cfg(test)]
 mod testing;
+pub mod text;
 pub mod tls;
 pub mod upload;
 pub mod wire;

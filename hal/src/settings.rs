@@ -206,6 +206,18 @@ impl Row {
             Rule::Probe | Rule::Policy => None,
         }
     }
+
+    /// What the operator can do about it when no source tells it.
+    #[must_use]
+    pub fn how_to_know(&self) -> &'static str {
+        let has = |method| self.methods.contains(&method);
+        match (has(Method::Vendor), has(Method::Declared)) {
+            (true, true) => "the vendor's export may tell it, or you declare it; see [settings]",
+            (true, false) => "the vendor's export may tell it; see [settings] vendor_export",
+            (false, true) => "you may declare it; see [settings.declared]",
+            (false, false) => "nothing that is asked on this device tells it",
+        }
+    }
 }
 
 /// Why a setting is not known.

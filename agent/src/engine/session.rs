@@ -71,7 +71,7 @@ pub enum Action {
 pub struct Doors {
     /// As the cloud named them.
     pub known: Vec<EntryPoint>,
-    /// In the same order.
+    /// In the same order; when none is named, the door that was asked.
     pub measured: Vec<Measurement>,
 }
 
@@ -189,7 +189,7 @@ impl Machine {
             Err(failure) => return self.fail(now, url, &failure),
         };
         if doors.known.is_empty() {
-            return self.stay(now, url);
+            return self.stay(now, url, &doors.measured);
         }
         let current = self.choice.as_ref().map(|choice| choice.url.as_str());
         match choose(&doors.measured, current, self.settings.region.as_deref()) {
@@ -362,13 +362,18 @@ impl Machine {
     }
 
     /// The cloud has one front door only: the one that was asked.
-    fn stay(&mut self, now: &Moment, url: &str) {
+    fn stay(&mut self, now: &Moment, url: &str, measured: &[Measurement]) {
         self.measure_at = now.after(MEASURE_EVERY);
+        let door = EntryPoint {
+            name: url.trim_start_matches("https://").to_owned(),
+            region: String::new(),
+            url: url.to_owned(),
+        };
         let choice = EntryPointChoice {
-            known: Vec::new(),
+            known: vec![door],
             url: url.to_owned(),
             why: "the only one".to_owned(),
-            measured_ms: Vec::new(),
+            measured_ms: measured.iter().map(Measurement::median).collect(),
         };
         self.choice = Some(choice.clone());
         self.keep.push(Action::KeepChoice(choice));

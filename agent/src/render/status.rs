@@ -1,5 +1,6 @@
 //! The one page for a technician.
 
+use scantrip_cloud_client::text::clock;
 use scantrip_cloud_client::wire::{ReportPrinter, ReportScanner};
 
 use super::{bytes, count, job, plain, span, table, time};
@@ -31,7 +32,9 @@ pub(crate) fn page(status: &StatusView, now_ms: u64) -> String {
     if let Some(seconds) = status.next_poll_seconds {
         row("next poll:", format!("in {}", span(seconds)));
     }
-    row("clock:", skew(status.skew_ms));
+    let skew = status.skew_ms.map(clock);
+    let skew = skew.unwrap_or_else(|| "not compared with the cloud yet".to_owned());
+    row("clock:", skew);
     row(
         "to be sent:",
         count(status.queued_jobs.into(), "job", "jobs"),
@@ -118,7 +121,12 @@ fn entry_point(chosen: Option<&EntryPointView>) -> String {
 
 fn measurement((name, region, median): &(String, String, Option<u32>)) -> String {
     let time = median.map_or_else(|| "no answer".to_owned(), |ms| format!("{ms} ms"));
-    format!("  {} ({}): {time}", plain(name), plain(region))
+    let place = if region.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", plain(region))
+    };
+    format!("  {}{place}: {time}", plain(name))
 }
 
 fn ago(at_ms: Option<u64>, now_ms: u64) -> String {
@@ -130,20 +138,6 @@ fn ago(at_ms: Option<u64>, now_ms: u64) -> String {
         )
     });
     ago.unwrap_or_else(|| "never".to_owned())
-}
-
-fn skew(skew_ms: Option<i64>) -> String {
-    match skew_ms {
-        None => "not compared with the cloud yet".to_owned(),
-        Some(skew) if skew.unsigned_abs() < 2_000 => "right".to_owned(),
-        Some(skew) => {
-            let word = if skew > 0 { "slow" } else { "fast" };
-            format!(
-                "{} {word}, compared with the cloud",
-                span(skew.unsigned_abs() / 1000)
-            )
-        }
-    }
 }
 
 fn or_unknown(text: Option<&str>) -> String {
@@ -211,6 +205,7 @@ mod tests {
                 measured: vec![
                     ("Frankfurt".to_owned(), "eu".to_owned(), Some(12)),
                     ("Tokyo".to_owned(), "jp".to_owned(), None),
+                    ("alone".to_owned(), String::new(), Some(3)),
                 ],
             }),
             tls: Some("TLS 1.2".to_owned()),
@@ -256,6 +251,7 @@ mod tests {
             "entry point:  Frankfurt, https://fra (nearest)",
             "                Frankfurt (eu): 12 ms",
             "                Tokyo (jp): no answer",
+            "                alone: 3 ms",
             "last poll:    1970-01-01 00:01:00 UTC (60 s ago)",
             "next poll:    in 45 s",
             "clock:        60 min fast, compared with the cloud",

@@ -3,7 +3,8 @@
 use scantrip_cloud_client::posture::diff::changes;
 use scantrip_cloud_client::posture::requirement::{self, check_all};
 use scantrip_cloud_client::receipt;
-use scantrip_cloud_client::wire::{ReportDevice, ReportSetting};
+use scantrip_cloud_client::text::kind;
+use scantrip_cloud_client::wire::ReportSetting;
 use scantrip_hal::identity::DeviceIdentity;
 use scantrip_hal::settings::{CATALOGUE, Method, Row, Setting, SettingsSource, Verdict, Why};
 
@@ -12,7 +13,7 @@ use crate::api::{
     WorkflowView,
 };
 use crate::drivers::scanner::GATE_AGE_MAX;
-use crate::drivers::{Context, posture};
+use crate::drivers::{Context, described, posture};
 use crate::engine::capture::unmet_reason;
 use crate::engine::failure::chain;
 use crate::engine::moment::Moment;
@@ -45,7 +46,7 @@ impl View<'_> {
         Ok(StatusView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             identity: engine.identity().word(&self.now).to_owned(),
-            device_name: format!("{} {} {}", device.vendor, device.model, device.serial),
+            device_name: format!("{} {}", kind(&device.vendor, &device.model), device.serial),
             device: identity.map(|identity| identity.device.clone()),
             tenant: session.desired().map(|desired| desired.tenant_name.clone()),
             certificate_ends_ms: certificate.map(|certificate| certificate.not_after_ms),
@@ -128,7 +129,7 @@ pub(super) fn settings(context: &Context) -> (SettingsView, bool) {
     let desired = desired.inspect_err(|error| log::warn!("settings: {}", chain(error)));
     let view = SettingsView {
         settings,
-        device: report_device(&context.device),
+        device: described(&context.device),
         policy: desired
             .ok()
             .flatten()
@@ -158,20 +159,11 @@ pub(crate) fn settings_alone(
     settings.sort_by(|a: &SettingView, b| a.id.cmp(&b.id));
     SettingsView {
         settings,
-        device: device.map(report_device).unwrap_or_default(),
+        device: device.map(described).unwrap_or_default(),
         policy: None,
         reference_at_ms: 0,
         changes: Vec::new(),
         seen: Vec::new(),
-    }
-}
-
-fn report_device(device: &DeviceIdentity) -> ReportDevice {
-    ReportDevice {
-        vendor: device.vendor.as_str().to_owned(),
-        model: device.model.as_str().to_owned(),
-        serial: device.serial.as_str().to_owned(),
-        firmware: device.firmware.as_str().to_owned(),
     }
 }
 

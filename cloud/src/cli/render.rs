@@ -27,6 +27,9 @@ pub(super) fn pem(label: &str, der: &[u8]) -> String {
 pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Array(rows) if rows.is_empty() => "none\n".to_owned(),
+        Value::Array(rows) if rows.iter().all(|row| row.get("standing").is_some()) => {
+            device::list::table(rows)
+        }
         Value::Array(rows) => table(rows),
         Value::Object(fields) => {
             // What somebody wants to copy stands alone.

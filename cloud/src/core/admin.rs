@@ -1,6 +1,6 @@
 //! What an operator may do, until there is a portal.
 
-use scantrip_cloud_client::posture::assess::{Assessment, assess};
+use scantrip_cloud_client::posture::assess::Assessment;
 use scantrip_cloud_client::wire;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -178,12 +178,14 @@ impl Core {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn list_devices(&self) -> Result<Vec<DeviceView>, AdminError> {
+    pub fn list_devices(&self) -> Result<Vec<DeviceDetail>, AdminError> {
         let mut found = Vec::new();
         for tenant in tenants::list(&self.ports)? {
             let vault = Vault::open(&self.ports, &tenant.id)?;
             for id in device_ids(&vault)? {
-                found.extend(device_view(&vault, &tenant, &id)?);
+                if let Some(view) = device_view(&vault, &tenant, &id)? {
+                    found.push(self.device_detail(&vault, view, false)?);
+                }
             }
         }
         Ok(found)
@@ -228,7 +230,7 @@ impl Core {
         let policy = standing::policy_of(vault)?;
         let settings = device.settings.as_deref();
         Ok(DeviceDetail {
-            assessment: settings.map(|settings| assess(&policy, settings, self.now_ms())),
+            assessment: settings.map(|it| standing::explained(&policy, it, self.now_ms())),
             history: match history {
                 true => Some(standing::history(vault, &device.device)?),
                 false => None,

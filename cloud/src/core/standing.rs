@@ -7,9 +7,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use scantrip_cloud_client::posture::assess::{Assessment, assess};
+use scantrip_cloud_client::posture::expect::Expectation;
 use scantrip_cloud_client::posture::policy;
 use scantrip_cloud_client::posture::score::COVERAGE_MIN_PERCENT;
 use scantrip_cloud_client::wire::{self, EventKind, ReportSetting, Severity};
+use scantrip_hal::settings::Row;
 use serde::{Deserialize, Serialize};
 
 use super::Core;
@@ -248,6 +250,28 @@ pub(crate) fn judge(
         to,
         wrong: standing.wrong.clone(),
     })
+}
+
+/// Applies `policy` to a reading, for people: what the policy leaves to the catalogue is told in the
+/// catalogue's words.
+pub(crate) fn explained(
+    policy: &wire::Policy,
+    settings: &[ReportSetting],
+    now_ms: u64,
+) -> Assessment {
+    let mut assessment = assess(policy, settings, now_ms);
+    for (finding, rule) in assessment.findings.iter_mut().zip(&policy.rules) {
+        let Some(row) = Row::find(&rule.id) else {
+            continue;
+        };
+        if Expectation::of(rule) == Some(Expectation::Secure) {
+            row.secure_value.clone_into(&mut finding.expected);
+        }
+        if finding.remedy.is_empty() {
+            row.remedy.clone_into(&mut finding.remedy);
+        }
+    }
+    assessment
 }
 
 fn posture_of(assessment: &Assessment) -> Posture {

@@ -155,24 +155,22 @@ impl SettingsSource for Sources {
 
 /// What the operator can do about a setting that no source told.
 fn how_to_know(row: &Row, has_export: bool) -> &'static str {
-    let has = |method| row.methods.contains(&method);
-    match (has(Method::Vendor), has(Method::Declared)) {
-        (true, true) if has_export => {
+    if !has_export || !row.methods.contains(&Method::Vendor) {
+        return row.how_to_know();
+    }
+    match row.methods.contains(&Method::Declared) {
+        true => {
             "the mapping of the vendor's export lacks it; you may declare it; see [settings.declared]"
         }
-        (true, false) if has_export => {
-            "the mapping of the vendor's export lacks it; see [settings] vendor_mapping"
-        }
-        (true, true) => "the vendor's export may tell it, or you declare it; see [settings]",
-        (true, false) => "the vendor's export may tell it; see [settings] vendor_export",
-        (false, true) => "you may declare it; see [settings.declared]",
-        (false, false) => "nothing that is asked on this device tells it",
+        false => "the mapping of the vendor's export lacks it; see [settings] vendor_mapping",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Row;
+
     struct Fixed(&'static str, &'static str, Method);
 
     impl SettingsSource for Fixed {

@@ -91,7 +91,7 @@ impl Base {
         let devices = core.list_devices()?;
         let device = devices
             .first()
-            .map(|device| device.device.clone())
+            .map(|detail| detail.device.device.clone())
             .unwrap_or_default();
         let certificate = leaf(&STANDARD.decode(answer.body())?)?;
         Ok(Self {

@@ -288,3 +288,28 @@ fn without_a_certificate_nothing_is_asked() {
     machine.handle_credential(&at(1000), Some("d-1"));
     assert_eq!(actions(&mut machine, 1000).len(), 1);
 }
+
+#[test]
+fn the_only_door_is_kept_with_its_measured_time_in_any_region() {
+    let mut machine = machine(false);
+    machine.settings.region = Some("virginia".to_owned());
+    assert_eq!(actions(&mut machine, 0), [measure(BOOTSTRAP)]);
+    let asked = Measurement {
+        name: String::new(),
+        region: String::new(),
+        url: BOOTSTRAP.to_owned(),
+        connect_ms: Some([9, 3, 5]),
+        failure: None,
+    };
+    let doors = Doors {
+        known: Vec::new(),
+        measured: vec![asked],
+    };
+    machine.handle_doors(&at(0), BOOTSTRAP, Ok(doors));
+    let choice = machine.choice().expect("a choice").clone();
+    assert_eq!(choice.known[0].name, "bootstrap.example");
+    assert_eq!(choice.measured_ms, [Some(5)]);
+    assert_eq!(choice.url, BOOTSTRAP);
+    let done = actions(&mut machine, 0);
+    assert_eq!(done, [Action::KeepChoice(choice), poll(BOOTSTRAP, None, 0)]);
+}

@@ -1,12 +1,22 @@
 //! One device as an operator reads it: who, how it stands, what is wrong, what happened.
 
+mod findings;
+mod history;
+pub(super) mod list;
+
 use std::fmt::Write as _;
 
+use scantrip_cloud_client::text;
 use scantrip_cloud_client::wire::ReportPrinter;
 use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::logger::rfc3339;
+
+/// Widest line: a terminal as it opens.
+const WIDTH: usize = 80;
+/// Where values begin.
+const INDENT: usize = 14;
 
 /// The answer of `device show`.
 pub(super) fn text(device: &Value) -> String {
@@ -16,7 +26,11 @@ pub(super) fn text(device: &Value) -> String {
     page.health(&device["report"]);
     page.findings(&device["assessment"]);
     if let Some(rows) = device["history"].as_array() {
-        page.history(rows);
+        let enrolled_ms = device["created_at_ms"].as_u64().unwrap_or(0);
+        page.title("history");
+        for line in history::lines(rows, enrolled_ms) {
+            page.wrapped(&format!("  {}  ", line.at), &line.text);
+        }
     }
     page.0
 }
@@ -26,17 +40,26 @@ struct Page(String);
 impl Page {
     fn line(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
-            let line = writeln!(self.0, "{name:14}{}", plain(value));
-            line.expect("writing to a String cannot fail");
+            self.wrapped(&format!("{name:INDENT$}"), value);
         }
+    }
+
+    fn title(&mut self, title: &str) {
+        self.0.push_str(&format!("\n{title}\n"));
+    }
+
+    fn wrapped(&mut self, first: &str, value: &str) {
+        self.0.push_str(&text::wrapped(first, &plain(value), WIDTH));
     }
 
     fn who(&mut self, device: &Value) {
         let what = device.pointer("/report/device").unwrap_or(&Value::Null);
-        let kind = [&what["vendor"], &what["model"]].map(word).join(" ");
         self.line("device", &word(&device["device"]));
         self.line("serial", &word(&device["serial"]));
-        self.line("kind", kind.trim());
+        self.line(
+            "kind",
+            &text::kind(&word(&what["vendor"]), &word(&what["model"])),
+        );
         self.line("firmware", &word(&what["firmware"]));
         let tenant = format!(
             "{} ({})",
@@ -65,7 +88,7 @@ impl Page {
         };
         self.line("heard of", &silent);
         self.line("reported", &time(&device["reported_at_ms"]));
-        let mut posture = word(&standing["posture"]);
+        let mut posture = word(&standing["posture"]).replace('-', " ");
         if standing["posture_since_ms"].as_u64().unwrap_or(0) > 0 {
             let _ = write!(posture, " since {}", time(&standing["posture_since_ms"]));
         }
@@ -84,7 +107,9 @@ impl Page {
         };
         let agent = [
             Some(word(&health["agent_version"])),
-            number("uptime_seconds", " s up"),
+            health["uptime_seconds"]
+                .as_u64()
+                .map(|seconds| format!("{} up", text::span(seconds))),
             health["memory_bytes"]
                 .as_u64()
                 .map(|bytes| format!("{} kB of memory", bytes / 1000)),
@@ -95,22 +120,9 @@ impl Page {
             number("spool_bytes", " bytes"),
         ];
         self.line("to be sent", &joined(spool, ", "));
-        self.line("clock", &number("skew_ms", " ms off").unwrap_or_default());
-        let doors = health["entry_points"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|door| {
-                let ms = door["connect_ms"].as_u64();
-                let ms = ms.map_or_else(|| "no answer".to_owned(), |ms| format!("{ms} ms"));
-                Some(format!("{} {ms}", word(&door["name"])))
-            });
-        let measured = joined(doors, ", ");
-        let door = [
-            Some(word(&health["entry_point"])),
-            (!measured.is_empty()).then_some(measured),
-        ];
-        self.line("entry point", &joined(door, "; measured "));
+        let clock = health["skew_ms"].as_i64().map(text::clock);
+        self.line("clock", &clock.unwrap_or_default());
+        self.line("entry point", &entry_point(health));
         let scanner = &report["scanner"];
         let reasons = scanner["reasons"]
             .as_array()
@@ -126,85 +138,27 @@ impl Page {
         let error = [Some(time(&error["at_ms"])), Some(word(&error["message"]))];
         self.line("last error", &joined(error, " "));
     }
-
-    fn findings(&mut self, assessment: &Value) {
-        if assessment.is_null() {
-            return self.line("policy", "no settings were reported yet");
-        }
-        let score = &assessment["score"];
-        let points = score["points"]
-            .as_u64()
-            .map_or_else(|| "none".to_owned(), |p| p.to_string());
-        let (grade, coverage) = (word(&score["grade"]), word(&score["coverage_percent"]));
-        let (name, version) = (word(&assessment["policy"]), word(&assessment["version"]));
-        self.line("policy", &format!("{name}, version {version}"));
-        self.line(
-            "score",
-            &format!("{points} of 100, {grade}, {coverage} % checked"),
-        );
-        for finding in assessment["findings"].as_array().into_iter().flatten() {
-            let (id, outcome) = (word(&finding["id"]), word(&finding["outcome"]));
-            let told = match outcome.as_str() {
-                "fail" => {
-                    let accepted = if finding["accepted"].is_null() {
-                        ""
-                    } else {
-                        " (accepted)"
-                    };
-                    let (is, wanted) = (word(&finding["value"]), word(&finding["expected"]));
-                    format!("{id} is {is}, should be {wanted}{accepted}")
-                }
-                "unknown" | "error" | "notchecked" => {
-                    format!("{id} is not known: {}", word(&finding["reason"]))
-                }
-                _ => continue,
-            };
-            self.line(&format!("  {}", word(&finding["severity"])), &told);
-        }
-    }
-
-    fn history(&mut self, rows: &[Value]) {
-        self.0.push_str("\nhistory\n");
-        for row in rows {
-            for happened in row["happened"].as_array().into_iter().flatten() {
-                let line = writeln!(
-                    self.0,
-                    "  {}  {}",
-                    time(&row["at_ms"]),
-                    plain(&told(happened))
-                );
-                line.expect("writing to a String cannot fail");
-            }
-        }
-    }
 }
 
-/// One thing of a history in words.
-fn told(happened: &Value) -> String {
-    let of = |name: &str| word(&happened[name]);
-    let list = |name: &str| {
-        let all = happened[name].as_array().into_iter().flatten();
-        joined(all.map(|one| Some(word(one))), ", ")
+/// The entry point in use, and how far each is.
+fn entry_point(health: &Value) -> String {
+    let chosen = word(&health["entry_point"]);
+    let doors = health["entry_points"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    let far = |door: &Value| {
+        let ms = door["connect_ms"].as_u64();
+        ms.map_or_else(|| "no answer".to_owned(), |ms| format!("{ms} ms"))
     };
-    match of("kind").as_str() {
-        "posture" => {
-            let text = format!("{} -> {}", of("from"), of("to"));
-            joined([Some(text), Some(list("wrong"))], ": ")
-        }
-        "silent" => format!("silent, last heard of {}", time(&happened["seen_ms"])),
-        "back" => "back".to_owned(),
-        "version" => format!("{} {} -> {}", of("of"), of("from"), of("to")),
-        "dropped" => format!("the device had no room for {} events", of("events")),
-        _ => match of("event").as_str() {
-            "setting-changed" => format!("{}: {} -> {}", of("setting"), of("from"), of("to")),
-            "workflow-refused" => {
-                format!("workflow {} refused: {}", of("workflow"), list("settings"))
-            }
-            "job-ended" => format!("job {} {}", of("job"), of("state")),
-            "scanner-fault" => format!("scanner: {}", of("reason")),
-            _ => "something that this version does not know".to_owned(),
-        },
+    if let [only] = doors
+        && word(&only["name"]) == chosen
+    {
+        return format!("{chosen}, measured {}", far(only));
     }
+    let each = |door: &Value| Some(format!("{} {}", word(&door["name"]), far(door)));
+    let measured = joined(doors.iter().map(each), ", ");
+    let measured = (!measured.is_empty()).then(|| format!("measured {measured}"));
+    joined([Some(chosen), measured], "; ")
 }
 
 fn joined(parts: impl IntoIterator<Item = Option<String>>, with: &str) -> String {
@@ -261,7 +215,7 @@ mod tests {
             "report": {
                 "device": { "vendor": "V", "model": "M\u{1b}[2J", "firmware": "1.2" },
                 "health": { "agent_version": "0.1.0", "uptime_seconds": 5, "queued_jobs": 0,
-                            "spool_bytes": 0, "entry_point": "Frankfurt", "skew_ms": -3,
+                            "spool_bytes": 0, "entry_point": "Frankfurt", "skew_ms": -613,
                             "entry_points": [{ "name": "Frankfurt", "connect_ms": 12 },
                                              { "name": "Tokyo", "connect_ms": null }] },
                 "scanner": { "state": "stopped", "reasons": ["media-jam"] },
@@ -283,7 +237,7 @@ mod tests {
             "history": [
                 { "at_ms": 60_000, "happened": [
                     { "kind": "posture", "from": "unknown", "to": "not-secure", "wrong": ["net.ftp"] },
-                    { "kind": "event", "device_at_ms": 1, "event": "setting-changed",
+                    { "kind": "event", "device_at_ms": 59_000, "event": "setting-changed",
                       "setting": "net.ftp", "from": "false", "to": "true" },
                 ] },
                 { "at_ms": 180_000, "happened": [{ "kind": "silent", "seen_ms": 120_000 }] },
@@ -300,22 +254,42 @@ mod tests {
              certificate   until 1970-01-02T00:00:00Z\n\
              heard of      1970-01-01T00:02:00Z; SILENT since 1970-01-01T00:03:00Z\n\
              reported      1970-01-01T00:01:00Z\n\
-             security      not-secure since 1970-01-01T00:01:00Z\n\
+             security      not secure since 1970-01-01T00:01:00Z\n\
              agent         0.1.0, 5 s up\n\
              to be sent    0 jobs, 0 bytes\n\
-             clock         -3 ms off\n\
+             clock         right\n\
              entry point   Frankfurt; measured Frankfurt 12 ms, Tokyo no answer\n\
              scanner       stopped: media-jam\n\
              printer       idle, toner-low; Black  8 % LOW, Tray 1, level not known\n\
              policy        Baseline, version 1\n\
-             score         49 of 100, D, 90 % checked\n\
+             score         49 of 100, grade D; 90 % of the policy could be checked\n\
+             \n\
+             wrong\n\
              \x20 high        net.ftp is true, should be false\n\
-             \x20 low         fw.tpm is not known: no-right\n\
+             \n\
+             not known\n\
+             \x20 low         fw.tpm: the agent has no right to read it\n\
+             \x20             `scantrip settings` on the device says what it needs\n\
              \n\
              history\n\
-             \x20 1970-01-01T00:01:00Z  unknown -> not-secure: net.ftp\n\
-             \x20 1970-01-01T00:01:00Z  net.ftp: false -> true\n\
+             \x20 1970-01-01T00:00:59Z  net.ftp: false -> true\n\
+             \x20 1970-01-01T00:01:00Z  unknown -> not secure: net.ftp\n\
              \x20 1970-01-01T00:03:00Z  silent, last heard of 1970-01-01T00:02:00Z\n"
         );
+    }
+
+    #[test]
+    fn the_entry_point_is_told_with_its_time_also_when_it_is_the_only_one() {
+        let told = |name: Value, doors: Value| {
+            entry_point(&json!({ "entry_point": name, "entry_points": doors }))
+        };
+        let here = json!({ "name": "Here", "connect_ms": 12 });
+        let there = json!({ "name": "There", "connect_ms": null });
+        assert_eq!(told("Here".into(), json!([here])), "Here, measured 12 ms");
+        assert_eq!(
+            told(Value::Null, json!([here, there])),
+            "measured Here 12 ms, There no answer"
+        );
+        assert_eq!(told(Value::Null, Value::Null), "");
     }
 }

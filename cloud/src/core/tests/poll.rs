@@ -149,8 +149,8 @@ fn reports_are_taken_once_and_keep_the_newest_settings() {
     assert_eq!(report(3, ""), StatusCode::NO_CONTENT);
     assert_eq!(report(2, ""), StatusCode::NO_CONTENT);
     let view = cloud.core.list_devices().unwrap().remove(0);
-    assert_eq!(view.report.unwrap().sequence, 3);
-    assert_eq!(view.settings.unwrap()[0].id, "storage.encryption");
+    assert_eq!(view.device.report.unwrap().sequence, 3);
+    assert_eq!(view.device.settings.unwrap()[0].id, "storage.encryption");
     let call = (Method::POST, "/v1/device/reports");
     assert_eq!(
         problem(&cloud.call(&device.peer, call, &[], b"{}")).0,

@@ -377,3 +377,25 @@ fn the_numbers_are_well_formed_and_name_nobody() {
         assert!(!page.contains(secret), "{secret}");
     }
 }
+
+#[test]
+fn what_the_policy_leaves_to_the_catalogue_is_told_in_its_words() {
+    let mut scene = Scene::new();
+    scene.ftp(Verdict::NotSecure);
+    let detail = scene.cloud.core.list_devices().unwrap().remove(0);
+    let findings = detail.assessment.unwrap().findings;
+    let ftp = findings.iter().find(|one| one.id == "net.ftp").unwrap();
+    assert_eq!(ftp.expected, "false");
+    assert_eq!(ftp.remedy, "Turn the FTP server off.");
+
+    let text = "name = \"House\"\nversion = 2\n[[rules]]\nid = \"net.ftp\"\nne = \"x\"\n\
+                remedy = \"Ask IT.\"";
+    let policy = policy::parse(text, "p").unwrap();
+    scene.cloud.core.set_policy(None, &policy, text).unwrap();
+    let detail = scene.cloud.core.show_device("SN-1", false).unwrap();
+    let ftp = detail.assessment.unwrap().findings.remove(0);
+    assert_eq!(
+        (ftp.expected.as_str(), ftp.remedy.as_str()),
+        ("not x", "Ask IT.")
+    );
+}
