@@ -33,7 +33,7 @@ mod wifi_direct;
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use self::kernel::{Kernel, LiveKernel};
 use super::{Method, Reading, Row, Setting, SettingsSource, Why};
@@ -79,6 +79,8 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 const TABLE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Most entries of a folder that are looked at.
 const ENTRIES_MAX: usize = 4096;
+/// Most links that are followed on the way to one file.
+const LINKS_MAX: u8 = 40;
 
 /// The settings that this system's files and kernel tell.
 pub struct LinuxSource {
@@ -217,6 +219,11 @@ impl Root {
             let entry = entry.map_err(|error| Unread::new(path, &error))?;
             names.extend(entry.file_name().into_string());
         }
+        // What is not looked at may say the opposite.
+        if names.len() == ENTRIES_MAX {
+            let error = io::Error::from(io::ErrorKind::FileTooLarge);
+            return Err(Unread::new(path, &error));
+        }
         names.sort_unstable();
         Ok(names)
     }
@@ -252,7 +259,33 @@ impl Root {
     }
 
     fn at(&self, path: &str) -> PathBuf {
-        self.path.join(path.trim_start_matches('/'))
+        self.path.join(self.inside(path))
+    }
+
+    /// A path below the root folder with its links followed as the device itself would: one that
+    /// begins with `/` begins at the root folder.
+    fn inside(&self, path: &str) -> PathBuf {
+        let parts = |path: &Path| {
+            let parts = path.components().rev().map(|it| it.as_os_str().to_owned());
+            parts.collect::<Vec<_>>()
+        };
+        let (mut left, mut found, mut links) = (parts(Path::new(path)), PathBuf::new(), 0);
+        while let Some(part) = left.pop() {
+            let link = self.path.join(&found).join(&part).read_link();
+            if part == "/" {
+                found.clear();
+            } else if part == ".." {
+                found.pop();
+            } else if let Ok(target) = link
+                && links < LINKS_MAX
+            {
+                links += 1;
+                left.extend(parts(&target));
+            } else {
+                found.push(part);
+            }
+        }
+        found
     }
 }
 

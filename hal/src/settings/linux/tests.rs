@@ -258,3 +258,20 @@ fn the_running_kernel_says_whether_a_folder_is_encrypted() {
     assert!(LiveKernel.is_encrypted(folder.path()).is_ok());
     assert!(LiveKernel.is_encrypted(&folder.path().join("no")).is_err());
 }
+
+#[test]
+fn links_are_followed_as_the_device_itself_would() {
+    let folder = tree(&[("/usr/etc/a.conf", b"inside"), ("/data/b", b"x")]);
+    let link = |to: &str, at: &str| std::os::unix::fs::symlink(to, folder.path().join(at));
+    link("/usr/etc", "etc").unwrap();
+    link("../../../data", "usr/etc/up").unwrap();
+    link("/round", "round").unwrap();
+    let root = Root {
+        path: folder.path().to_owned(),
+        documents: Vec::new(),
+        kernel: Box::new(Told::default()),
+    };
+    assert_eq!(root.text("/etc/a.conf").unwrap(), "inside");
+    assert_eq!(root.inside("/etc/up/b"), Path::new("data/b"));
+    assert!(root.text("/round").is_err());
+}
