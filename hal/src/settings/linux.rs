@@ -5,6 +5,7 @@
 //! Hashes, user names and keys stay in here: what leaves are numbers, yes or no, and paths of the
 //! system.
 
+mod apt;
 mod audit;
 mod block;
 mod dot1x;

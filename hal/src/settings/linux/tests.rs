@@ -11,6 +11,7 @@ use crate::settings::Verdict;
 mod accounts;
 mod chains;
 mod fw;
+mod fw_updates;
 mod log;
 mod net;
 mod pam;
@@ -119,6 +120,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
     let tables = [
         accounts::CASES,
         fw::CASES,
+        fw_updates::CASES,
         log::CASES,
         net::CASES,
         pam::CASES,
@@ -274,4 +276,16 @@ fn links_are_followed_as_the_device_itself_would() {
     assert_eq!(root.text("/etc/a.conf").unwrap(), "inside");
     assert_eq!(root.inside("/etc/up/b"), Path::new("data/b"));
     assert!(root.text("/round").is_err());
+}
+
+#[test]
+fn a_folder_with_too_much_in_it_is_not_looked_at_in_part() {
+    let paths: Vec<String> = (0..ENTRIES_MAX)
+        .map(|it| format!("/etc/apt/apt.conf.d/{it}"))
+        .collect();
+    let mut files: Vec<(&str, &[u8])> =
+        paths.iter().map(|path| (path.as_str(), &b""[..])).collect();
+    files.push(("/etc/apt/sources.list", b"deb http://x/ y z\n"));
+    let verdict = &read_all(&files, &Told::default())["fw.update_verified"].verdict;
+    assert!(matches!(verdict, Verdict::Unknown(_)), "{verdict:?}");
 }

@@ -69,57 +69,6 @@ pub(super) const CASES: &[Case] = &[
     ),
     ("fw.tpm", &[("/sys/class/net/lo/type", "772\n")], "none bad"),
     ("fw.tpm", &[], "not-supported"),
-    (
-        "fw.update_verified",
-        &[(
-            "/etc/apt/sources.list",
-            "deb http://deb.debian.org/debian bookworm main\n",
-        )],
-        "true ok",
-    ),
-    (
-        "fw.update_verified",
-        &[(
-            "/etc/apt/sources.list",
-            "deb [ trusted=yes ] http://x/ y z\n",
-        )],
-        "false bad",
-    ),
-    (
-        "fw.update_verified",
-        &[(
-            "/etc/apt/sources.list.d/x.sources",
-            "Types: deb\nTrusted: yes\n",
-        )],
-        "false bad",
-    ),
-    (
-        "fw.update_verified",
-        &[(
-            "/etc/apt/apt.conf.d/9x",
-            "APT::Get::AllowUnauthenticated \"true\";\n",
-        )],
-        "false bad",
-    ),
-    (
-        "fw.update_verified",
-        &[(
-            "/etc/apt/apt.conf.d/9x",
-            "// APT::Get::AllowUnauthenticated \"true\";\n",
-        )],
-        "true ok",
-    ),
-    (
-        "fw.update_verified",
-        &[("/etc/rauc/system.conf", "[system]\n")],
-        "false bad",
-    ),
-    (
-        "fw.update_verified",
-        &[("/etc/swupdate.cfg", "public-key-file = \"/x\";\n")],
-        "true ok",
-    ),
-    ("fw.update_verified", &[], "not-supported"),
 ];
 
 #[test]
