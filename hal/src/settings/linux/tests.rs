@@ -15,6 +15,7 @@ mod fw_updates;
 mod log;
 mod net;
 mod pam;
+mod pam_lockout;
 mod storage;
 
 macro_rules! zeros {
@@ -124,6 +125,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
         log::CASES,
         net::CASES,
         pam::CASES,
+        pam_lockout::CASES,
         storage::CASES,
     ];
     tables.into_iter().flatten()
