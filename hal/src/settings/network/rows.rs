@@ -32,7 +32,7 @@ pub(super) const ROWS: &[Row] = &[
         "auth.root_remote_login",
         Method::Port,
         Topic::Ports(&[22]),
-        |facts, _| remote_login(facts),
+        |facts, _| Some(remote_login(facts)),
     ),
     (
         "data.mib_personal_info_hidden",
@@ -154,9 +154,13 @@ fn is_open(facts: &Facts, port: u16) -> Reading {
     Reading::bool(facts.port(port) == State::Open, port_evidence(port))
 }
 
-fn remote_login(facts: &Facts) -> Option<Reading> {
-    // What an open port allows is for the one who can read its settings.
-    (facts.port(22) != State::Open).then(|| is_open(facts, 22))
+/// A port never proves it: SSH may listen on another, and who may sign in only its settings tell.
+fn remote_login(facts: &Facts) -> Reading {
+    let detail = match facts.port(22) {
+        State::Open => "an open port does not tell who may sign in",
+        _ => "SSH may listen on another port",
+    };
+    Reading::unknown(Why::NotSupported, detail, port_evidence(22))
 }
 
 fn raw(facts: &Facts) -> Reading {

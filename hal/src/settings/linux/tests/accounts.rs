@@ -106,4 +106,84 @@ pub(super) const CASES: &[Case] = &[
         ],
         "not-supported",
     ),
+    // A hash of DES may begin with any letter.
+    (
+        "auth.weak_password_hashes",
+        &[("/etc/shadow", "a:xbJnggxhB/yWI:\n")],
+        "1 bad",
+    ),
+    (
+        "auth.admin_password_default",
+        &[(
+            "/etc/shadow",
+            "root:abJnggxhB/yWI:1\na:$6$saltstring$svn8:1\n",
+        )],
+        "not-supported",
+    ),
+    (
+        "auth.admin_password_default",
+        &[("/etc/shadow", "root::1\na:$6$saltstring$svn8:1\n")],
+        "not-supported",
+    ),
+    // What is included below a `Match`, or said for all by one.
+    (
+        "auth.root_remote_login",
+        &[
+            (SSHD, "Match User x\n Include sshd_config.d/*.conf\n"),
+            ("/etc/ssh/sshd_config.d/a.conf", "PermitRootLogin no\n"),
+        ],
+        "true bad",
+    ),
+    (
+        "auth.root_remote_login",
+        &[(
+            SSHD,
+            "PermitRootLogin no\nMatch all\n PermitRootLogin yes\n",
+        )],
+        "true bad",
+    ),
+    (
+        "auth.root_remote_login",
+        &[(SSHD, "Match all\n PermitRootLogin no\n")],
+        "false ok",
+    ),
+    // Another server beside, or one whose files are not known.
+    (
+        "auth.root_remote_login",
+        &[(SSHD, "PermitRootLogin no\n"), ("/etc/dropbear/x", "")],
+        "not-supported",
+    ),
+    (
+        "auth.root_remote_login",
+        &[(TCP, NO_SOCKETS), (UDP, NO_SOCKETS), ("/usr/sbin/sshd", "")],
+        "not-supported",
+    ),
+    (
+        "auth.root_remote_login",
+        &[
+            (TCP, NO_SOCKETS),
+            (UDP, NO_SOCKETS),
+            ("/usr/sbin/dropbear", ""),
+        ],
+        "not-supported",
+    ),
+    (
+        "auth.root_remote_login",
+        &[
+            (TCP, "h\n 0: 00000000:07E8 00000000:0000 0A\n"),
+            (UDP, "h\n"),
+        ],
+        "not-supported",
+    ),
+    (
+        "auth.root_remote_login",
+        &[
+            (
+                TCP,
+                "h\n 0: 00000000:01BB 00000000:0000 0A\n 1: 0100007F:07E8 0:0 0A\n",
+            ),
+            (UDP, "h\n"),
+        ],
+        "none",
+    ),
 ];
