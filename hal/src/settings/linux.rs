@@ -26,6 +26,7 @@ mod secure_boot;
 mod sha_crypt;
 mod shadow;
 mod swap;
+mod systemd;
 mod time_sync;
 mod tpm;
 mod update;

@@ -16,6 +16,7 @@ mod log;
 mod net;
 mod pam;
 mod pam_lockout;
+mod remote_log;
 mod storage;
 
 macro_rules! zeros {
@@ -126,6 +127,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
         net::CASES,
         pam::CASES,
         pam_lockout::CASES,
+        remote_log::CASES,
         storage::CASES,
     ];
     tables.into_iter().flatten()
