@@ -49,6 +49,7 @@ pub(super) const CASES: &[Case] = &[
             (MOUNTS, "1 0 8:1 / / ro - ext4 /dev/sda1 ro\n"),
             ("/sys/block/sda/sda1/dev", "8:1\n"),
             (IMA, "dont_appraise fsmagic=0x1\nappraise fowner=0\n"),
+            ("/proc/cmdline", "quiet\n"),
         ],
         "true ok",
     ),
@@ -69,6 +70,26 @@ pub(super) const CASES: &[Case] = &[
     ),
     ("fw.tpm", &[("/sys/class/net/lo/type", "772\n")], "none bad"),
     ("fw.tpm", &[], "not-supported"),
+    (
+        "fw.rootfs_verified",
+        &[
+            (MOUNTS, "1 0 8:1 / / ro - ext4 /dev/sda1 ro\n"),
+            ("/sys/block/sda/sda1/dev", "8:1\n"),
+            (IMA, "appraise fowner=0\n"),
+            ("/proc/cmdline", "root=/dev/sda1 ima_appraise=log\n"),
+        ],
+        "not-supported",
+    ),
+    (
+        "fw.rootfs_verified",
+        &[
+            (MOUNTS, "1 0 8:1 / / ro - ext4 /dev/sda1 ro\n"),
+            ("/sys/block/sda/sda1/dev", "8:1\n"),
+            (IMA, "appraise func=MODULE_CHECK appraise_type=imasig\n"),
+            ("/proc/cmdline", "quiet\n"),
+        ],
+        "not-supported",
+    ),
 ];
 
 #[test]
@@ -84,5 +105,25 @@ fn secure_boot_needs_the_switch_on_and_the_set_up_over() {
         let setting = &read_all(files, &Told::default())["fw.secure_boot"];
         assert_eq!(setting.value, expected);
         assert_eq!(setting.verdict == Verdict::Secure, expected == "on");
+    }
+}
+
+#[test]
+fn secure_boot_is_off_when_the_boot_loader_checks_nothing() {
+    const NAME: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
+    const SHIM: &str =
+        "/sys/firmware/efi/efivars/MokSBStateRT-605dab50-e046-4300-abb6-3dd810dd8b23";
+    let paths =
+        ["SecureBoot", "SetupMode"].map(|it| format!("/sys/firmware/efi/efivars/{it}-{NAME}"));
+    for (shim, expected) in [(0, "on"), (1, "off")] {
+        let files: &[(&str, &[u8])] = &[
+            (&paths[0], &[6, 0, 0, 0, 1]),
+            (&paths[1], &[6, 0, 0, 0, 0]),
+            (SHIM, &[6, 0, 0, 0, shim]),
+        ];
+        assert_eq!(
+            read_all(files, &Told::default())["fw.secure_boot"].value,
+            expected
+        );
     }
 }

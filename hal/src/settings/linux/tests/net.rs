@@ -167,6 +167,95 @@ pub(super) const CASES: &[Case] = &[
         &[("/sys/class/net/wlan0/phy80211/x", "")],
         "not-supported",
     ),
+    // The network of the first process is that of the device.
+    (
+        "net.telnet",
+        &[
+            (TCP, "h\n"),
+            (UDP, "h\n"),
+            ("/proc/1/net/tcp", "h\n 0: 00000000:0017 0:0 0A\n"),
+            ("/proc/1/net/udp", "h\n"),
+        ],
+        "true bad",
+    ),
+    // One interface alone passes packets on.
+    (
+        "net.ip_forwarding",
+        &[
+            ("/proc/sys/net/ipv4/ip_forward", "0\n"),
+            ("/proc/sys/net/ipv4/conf/eth0/forwarding", "1\n"),
+        ],
+        "true bad",
+    ),
+    (
+        "net.ip_forwarding",
+        &[
+            ("/proc/sys/net/ipv4/ip_forward", "0\n"),
+            ("/proc/sys/net/ipv6/conf/eth0/forwarding", "1\n"),
+        ],
+        "true bad",
+    ),
+    // The one that runs is for the radio, or may do without signing in.
+    (
+        "net.dot1x",
+        &[
+            ("/etc/wpa_supplicant/wpa.conf", "key_mgmt=IEEE8021X\n"),
+            ("/run/wpa_supplicant/wlan0", ""),
+            ("/sys/class/net/wlan0/phy80211/x", ""),
+        ],
+        "false bad",
+    ),
+    (
+        "net.dot1x",
+        &[
+            ("/etc/wpa_supplicant/wpa.conf", "key_mgmt=NONE IEEE8021X\n"),
+            ("/run/wpa_supplicant/eth0", ""),
+        ],
+        "false bad",
+    ),
+    (
+        "net.dot1x",
+        &[
+            (
+                "/etc/wpa_supplicant/wpa.conf",
+                "key_mgmt=IEEE8021X\ndisabled=1\n",
+            ),
+            ("/run/wpa_supplicant/eth0", ""),
+        ],
+        "false bad",
+    ),
+    // An access point is a network of its own as well.
+    (
+        "net.wifi_direct",
+        &[
+            ("/sys/class/net/wlan0/phy80211/x", ""),
+            (
+                "/etc/wpa_supplicant/wpa.conf",
+                "p2p_disabled=1\nnetwork={\n mode=2\n}\n",
+            ),
+        ],
+        "not-supported",
+    ),
+    (
+        "net.wifi_direct",
+        &[
+            ("/sys/class/net/wlan0/phy80211/x", ""),
+            ("/etc/wpa_supplicant/wpa.conf", "p2p_disabled=1\n"),
+            ("/run/hostapd/wlan0", ""),
+        ],
+        "not-supported",
+    ),
+    (
+        "net.wifi_direct",
+        &[
+            ("/sys/class/net/wlan0/phy80211/x", ""),
+            (
+                "/etc/wpa_supplicant/wpa.conf",
+                "p2p_disabled=1\np2p_disabled = 0\n",
+            ),
+        ],
+        "not-supported",
+    ),
 ];
 
 #[test]

@@ -171,6 +171,60 @@ pub(super) const CASES: &[Case] = &[
         "true bad",
     ),
     ("usb.storage_allowed", &[("/sys/bus/pci/x", "")], "none"),
+    // Another disk whose lock nobody tells.
+    (
+        "storage.lock_password",
+        &[
+            ("/sys/class/ata_device/dev1.0/class", "ata\n"),
+            ("/sys/class/ata_device/dev1.0/id", LOCKED),
+            ("/sys/block/mmcblk0/dev", "179:0\n"),
+        ],
+        "not-supported",
+    ),
+    (
+        "storage.lock_password",
+        &[
+            ("/sys/class/ata_device/dev1.0/class", "ata\n"),
+            ("/sys/class/ata_device/dev1.0/id", LOCKED),
+            ("/sys/class/ata_device/dev2.0/class", "ata\n"),
+            ("/sys/class/ata_device/dev2.0/id", "0000\n"),
+        ],
+        "not-supported",
+    ),
+    // Rules of modprobe that load the driver all the same, or that nobody reads.
+    (
+        "usb.storage_allowed",
+        &[
+            ("/sys/bus/usb/devices/usb1/authorized_default", "1\n"),
+            (
+                "/etc/modprobe.d/x.conf",
+                "install usb-storage /bin/false || modprobe -i usb-storage\n",
+            ),
+        ],
+        "true bad",
+    ),
+    (
+        "usb.storage_allowed",
+        &[
+            ("/sys/bus/usb/devices/usb1/authorized_default", "1\n"),
+            ("/etc/modprobe.d/x.conf", "install usb-storage /bin/false\n"),
+            ("/etc/modprobe.d/y.conf", "install usb_storage /sbin/load\n"),
+        ],
+        "true bad",
+    ),
+    (
+        "usb.storage_allowed",
+        &[
+            ("/sys/bus/usb/devices/usb1/authorized_default", "1\n"),
+            ("/etc/modprobe.conf", "install usb-storage /bin/false\n"),
+        ],
+        "true bad",
+    ),
+    (
+        "usb.storage_allowed",
+        &[("/etc/modprobe.d/x.conf", "install usb-storage /bin/false\n")],
+        "not-supported",
+    ),
 ];
 
 #[test]
