@@ -39,6 +39,9 @@ fn packets_are_filtered_only_when_the_rest_is_dropped() {
     };
     assert_eq!(of(&[], &[]), "off bad");
     assert_eq!(of(IPV6, &[chain(1, 1, 0, 5)]), "filter ok");
+    let table = |flags| message(10 << 8, &[1, 0, 0, 0, 8, 0, 2, 0, 0, 0, 0, flags]);
+    assert_eq!(of(IPV6, &[table(0), chain(1, 1, 0, 5)]), "filter ok");
+    assert_eq!(of(IPV6, &[table(1), chain(1, 1, 0, 5)]), "not-supported");
     assert_eq!(of(IPV6, &[chain(2, 1, 0, 5)]), "not-supported");
     assert_eq!(
         of(IPV6, &[chain(2, 1, 0, 5), chain(10, 1, 0, 5)]),
