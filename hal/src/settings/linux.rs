@@ -5,6 +5,7 @@
 //! Hashes, user names and keys stay in here: what leaves are numbers, yes or no, and paths of the
 //! system.
 
+mod apt;
 mod audit;
 mod block;
 mod dot1x;
@@ -25,6 +26,7 @@ mod secure_boot;
 mod sha_crypt;
 mod shadow;
 mod swap;
+mod systemd;
 mod time_sync;
 mod tpm;
 mod update;
@@ -33,7 +35,7 @@ mod wifi_direct;
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use self::kernel::{Kernel, LiveKernel};
 use super::{Method, Reading, Revision, Row, Setting, SettingsSource, Why};
@@ -81,6 +83,8 @@ const TABLE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const BOOT_ID_BYTES_MAX: usize = 36;
 /// Most entries of a folder that are looked at.
 const ENTRIES_MAX: usize = 4096;
+/// Most links that are followed on the way to one file.
+const LINKS_MAX: u8 = 40;
 
 /// The settings that this system's files and kernel tell.
 pub struct LinuxSource {
@@ -228,6 +232,11 @@ impl Root {
             let entry = entry.map_err(|error| Unread::new(path, &error))?;
             names.extend(entry.file_name().into_string());
         }
+        // What is not looked at may say the opposite.
+        if names.len() == ENTRIES_MAX {
+            let error = io::Error::from(io::ErrorKind::FileTooLarge);
+            return Err(Unread::new(path, &error));
+        }
         names.sort_unstable();
         Ok(names)
     }
@@ -263,7 +272,33 @@ impl Root {
     }
 
     fn at(&self, path: &str) -> PathBuf {
-        self.path.join(path.trim_start_matches('/'))
+        self.path.join(self.inside(path))
+    }
+
+    /// A path below the root folder with its links followed as the device itself would: one that
+    /// begins with `/` begins at the root folder.
+    fn inside(&self, path: &str) -> PathBuf {
+        let parts = |path: &Path| {
+            let parts = path.components().rev().map(|it| it.as_os_str().to_owned());
+            parts.collect::<Vec<_>>()
+        };
+        let (mut left, mut found, mut links) = (parts(Path::new(path)), PathBuf::new(), 0);
+        while let Some(part) = left.pop() {
+            let link = self.path.join(&found).join(&part).read_link();
+            if part == "/" {
+                found.clear();
+            } else if part == ".." {
+                found.pop();
+            } else if let Ok(target) = link
+                && links < LINKS_MAX
+            {
+                links += 1;
+                left.extend(parts(&target));
+            } else {
+                found.push(part);
+            }
+        }
+        found
     }
 }
 

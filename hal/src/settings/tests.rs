@@ -68,6 +68,10 @@ fn values_must_be_canonical() {
         ("auth.lockout_tries", "3", "03"),
         ("storage.encryption", "all", "some"),
         ("net.listening_ports", "tcp/22,tcp/80", "tcp/80,tcp/22"),
+        ("fw.version_approved", "1.2", ""),
+        ("net.listening_ports", "tcp/22", "tcp/22,tcp/22"),
+        ("net.listening_ports", "", "tcp/22,"),
+        ("net.listening_ports", "tcp/22,tcp/80", ",tcp/80"),
         ("net.cert_expires", "2027-01-31T00:00:00Z", "1700000000"),
     ] {
         assert!(row(id).fits(good), "{good}");

@@ -1,5 +1,7 @@
 //! Block devices and what lies beneath them: partition, LVM, RAID, encryption.
 
+use std::path::Path;
+
 use super::{Root, Unread};
 
 /// Deeper stacks than anybody builds.
@@ -20,6 +22,14 @@ pub(super) const MOUNTS: &str = "/proc/self/mountinfo";
 pub(super) fn mounts(root: &Root) -> Result<Vec<Mount>, Unread> {
     let text = root.text(MOUNTS)?;
     Ok(text.lines().filter_map(mount).collect())
+}
+
+/// The mount on which a file lies: the one with the longest path before it.
+pub(super) fn holder(root: &Root, path: &str) -> Result<Option<Mount>, Unread> {
+    let path = Path::new("/").join(root.inside(path));
+    let mounts = mounts(root)?.into_iter();
+    let mounts = mounts.filter(|mount| path.starts_with(&mount.place));
+    Ok(mounts.max_by_key(|mount| mount.place.len()))
 }
 
 fn mount(line: &str) -> Option<Mount> {

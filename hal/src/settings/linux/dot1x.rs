@@ -7,15 +7,25 @@ const CONFIG: &str = "/etc/wpa_supplicant";
 
 pub(super) fn read(root: &Root) -> Result<Reading, Unread> {
     const RUNNING: &str = "/run/wpa_supplicant";
-    if root.names(RUNNING)?.is_empty() {
-        return Ok(Reading::bool(false, format!("{RUNNING}: none runs")));
+    let is_wired = |link: &String| {
+        let wireless = ["phy80211", "wireless"];
+        !link.starts_with("p2p-")
+            && !wireless
+                .iter()
+                .any(|it| root.has(&format!("/sys/class/net/{link}/{it}")))
+    };
+    if !root.names(RUNNING)?.iter().any(is_wired) {
+        return Ok(Reading::bool(
+            false,
+            format!("{RUNNING}: none runs on a wire"),
+        ));
     }
     for (_, text) in root.texts("/etc/wpa_supplicant.conf", &[CONFIG], ".conf")? {
-        let signs_in = |line: &str| {
-            let line: String = line.split_whitespace().collect();
-            line.starts_with("key_mgmt=") && line.contains("IEEE8021X")
-        };
-        if lines(&text).any(signs_in) {
+        let lines = lines(&text).map(|line| line.split_whitespace().collect::<String>());
+        let lines = Vec::from_iter(lines);
+        let has = |wanted: &str| lines.iter().any(|line| line == wanted);
+        // With a choice of ways, or where a network is off, it may do without.
+        if has("key_mgmt=IEEE8021X") && !has("disabled=1") {
             return Ok(Reading::bool(true, CONFIG));
         }
     }

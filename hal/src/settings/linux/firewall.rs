@@ -11,6 +11,8 @@ const EVIDENCE: &str = "netlink: chains of nftables at hook input";
 const HEADER: usize = 16;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
+const NEW_TABLE: u16 = 10 << 8;
+const TABLE_FLAGS: u16 = 2;
 const NEW_CHAIN: u16 = 10 << 8 | 3;
 const HOOK: u16 = 4;
 const POLICY: u16 = 5;
@@ -47,6 +49,11 @@ pub(super) fn read(root: &Root) -> Result<Reading, Unread> {
     };
     let ipv6 = root.has("/proc/net/if_inet6");
     if drops(IPV4) && (!ipv6 || drops(IPV6)) {
+        // Its chains are listed as all others, but see nothing.
+        if messages(&answer).any(is_dormant) {
+            let detail = "a table of nftables is dormant, perhaps the one that filters";
+            return Ok(Reading::unknown(Why::NotSupported, detail, EVIDENCE));
+        }
         return Ok(Reading::value("filter", EVIDENCE));
     }
     if chains.iter().any(|chain| chain.drops || chain.rules) {
@@ -92,6 +99,13 @@ fn messages(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
         Some((kind, body))
     })
+}
+
+fn is_dormant((kind, body): (u16, &[u8])) -> bool {
+    const DORMANT: u32 = 1;
+    let flags = body.get(4..).and_then(|it| attribute(it, TABLE_FLAGS));
+    let flags = flags.and_then(|it| it.first_chunk());
+    kind == NEW_TABLE && flags.is_some_and(|it| u32::from_be_bytes(*it) & DORMANT != 0)
 }
 
 fn chain((kind, body): (u16, &[u8])) -> Option<Chain> {

@@ -12,7 +12,7 @@ use rustix::net::{
 
 /// The kernel's answers.
 pub(super) trait Kernel: Send {
-    /// Every chain of nftables, as netlink messages one after the other.
+    /// Every table and every chain of nftables, as netlink messages one after the other.
     fn nft_chains(&self) -> io::Result<Vec<u8>>;
     /// How the clock is kept.
     fn clock(&self) -> io::Result<ClockState>;
@@ -39,14 +39,9 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 impl Kernel for LiveKernel {
     fn nft_chains(&self) -> io::Result<Vec<u8>> {
+        const GET_TABLE: u16 = 10 << 8 | 1;
         const GET_CHAIN: u16 = 10 << 8 | 4;
         const REQUEST_DUMP: u16 = 0x301;
-        let mut request = Vec::new();
-        request.extend_from_slice(&20_u32.to_ne_bytes());
-        request.extend_from_slice(&GET_CHAIN.to_ne_bytes());
-        request.extend_from_slice(&REQUEST_DUMP.to_ne_bytes());
-        // Sequence, port, and of nfgenmsg: any family, version 0.
-        request.extend_from_slice(&[0; 12]);
         let socket = socket_with(
             AddressFamily::NETLINK,
             SocketType::RAW,
@@ -56,18 +51,28 @@ impl Kernel for LiveKernel {
         let wait = std::time::Duration::from_secs(2);
         set_socket_timeout(&socket, Timeout::Recv, Some(wait))?;
         let kernel = SocketAddrNetlink::new(0, 0);
-        let _sent = sendto(&socket, &request, SendFlags::empty(), &kernel)?;
         let mut answer = Vec::new();
         let mut buffer = vec![0; 32 * 1024];
-        while answer.len() < ANSWER_BYTES_MAX {
-            let (length, _) = recv(&socket, &mut buffer[..], RecvFlags::empty())?;
-            let part = buffer.get(..length).unwrap_or_default();
-            answer.extend_from_slice(part);
-            if super::firewall::ends(part)? {
-                return Ok(answer);
+        for get in [GET_TABLE, GET_CHAIN] {
+            let mut request = Vec::new();
+            request.extend_from_slice(&20_u32.to_ne_bytes());
+            request.extend_from_slice(&get.to_ne_bytes());
+            request.extend_from_slice(&REQUEST_DUMP.to_ne_bytes());
+            // Sequence, port, and of nfgenmsg: any family, version 0.
+            request.extend_from_slice(&[0; 12]);
+            let _sent = sendto(&socket, &request, SendFlags::empty(), &kernel)?;
+            let mut ended = false;
+            while !ended {
+                if answer.len() >= ANSWER_BYTES_MAX {
+                    return Err(io::ErrorKind::FileTooLarge.into());
+                }
+                let (length, _) = recv(&socket, &mut buffer[..], RecvFlags::empty())?;
+                let part = buffer.get(..length).unwrap_or_default();
+                answer.extend_from_slice(part);
+                ended = super::firewall::ends(part)?;
             }
         }
-        Err(io::ErrorKind::FileTooLarge.into())
+        Ok(answer)
     }
 
     fn clock(&self) -> io::Result<ClockState> {

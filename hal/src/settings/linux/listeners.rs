@@ -39,20 +39,25 @@ pub(super) fn tftp(root: &Root) -> Result<Reading, Unread> {
     Ok(Reading::bool(listens(root, "udp/69")?, EVIDENCE))
 }
 
-/// Whether this port answers from the network.
-pub(super) fn listens(root: &Root, port: &str) -> Result<bool, Unread> {
+fn listens(root: &Root, port: &str) -> Result<bool, Unread> {
     Ok(exposed(root)?.contains(port))
 }
 
-fn exposed(root: &Root) -> Result<BTreeSet<String>, Unread> {
+/// Every port that answers from the network, such as `tcp/22`.
+pub(super) fn exposed(root: &Root) -> Result<BTreeSet<String>, Unread> {
+    // The first process has the network of the device, even where the reader has one of its own.
+    let tables = match root.has("/proc/1/net/tcp") {
+        true => "/proc/1/net",
+        false => "/proc/net",
+    };
     let mut ports = BTreeSet::new();
     for (protocol, state) in [("tcp", LISTEN), ("udp", UNCONNECTED)] {
         let mut take = |line: &str| {
             let found = socket(line).filter(|socket| socket.state == state && !socket.loopback);
             ports.extend(found.map(|socket| format!("{protocol}/{}", socket.port)));
         };
-        root.each_line(&format!("/proc/net/{protocol}"), &mut take)?;
-        let v6 = format!("/proc/net/{protocol}6");
+        root.each_line(&format!("{tables}/{protocol}"), &mut take)?;
+        let v6 = format!("{tables}/{protocol}6");
         if root.has(&v6) {
             root.each_line(&v6, &mut take)?;
         }

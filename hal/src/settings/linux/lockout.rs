@@ -1,11 +1,21 @@
 //! `auth.lockout_tries` and `auth.lockout_seconds`: pam_faillock, which locks an account after
-//! wrong passwords.
+//! wrong passwords. It must be asked before the password (`preauth`) and told of each wrong one
+//! (`authfail`).
 
-use super::pam::{self, Stack};
-use super::{Reading, Root, Unread, Why};
+use super::pam::{self, Module, Reach, Stack, Step};
+use super::{Reading, Root, Unread, Why, key_value, lines};
 
 const CONFIG: &str = "/etc/security/faillock.conf";
 const STACKS: &[&str] = &["common-auth", "system-auth", "base-auth"];
+/// Modules that ask for a password or what stands for it.
+const ASKING: &[&str] = &[
+    "pam_fprintd",
+    "pam_krb5",
+    "pam_ldap",
+    "pam_sss",
+    "pam_unix",
+    "pam_winbind",
+];
 /// What an account that stays locked for good is told as: ten years.
 const FOR_GOOD: &str = "315360000";
 
@@ -14,13 +24,14 @@ pub(super) fn tries(root: &Root) -> Result<Reading, Unread> {
 }
 
 pub(super) fn seconds(root: &Root) -> Result<Reading, Unread> {
-    let reading = read(root, "unlock_time", "600")?;
-    Ok(match reading {
-        Reading::Value { value, evidence } if value == "never" => {
-            Reading::value(FOR_GOOD, evidence)
-        }
-        // Zero is "never" too, when accounts are locked at all.
-        Reading::Value { value, evidence } if value == "0" && evidence == CONFIG => {
+    // Where no number of tries locks an account, none stays locked.
+    let tries = tries(root)?;
+    let locks = |tries: &str| tries.parse::<u32>().is_ok_and(|tries| tries > 0);
+    if !matches!(&tries, Reading::Value { value, .. } if locks(value)) {
+        return Ok(tries);
+    }
+    Ok(match read(root, "unlock_time", "600")? {
+        Reading::Value { value, evidence } if matches!(value.as_str(), "never" | "0") => {
             Reading::value(FOR_GOOD, evidence)
         }
         other => other,
@@ -28,20 +39,84 @@ pub(super) fn seconds(root: &Root) -> Result<Reading, Unread> {
 }
 
 fn read(root: &Root, key: &str, default: &str) -> Result<Reading, Unread> {
-    let arguments = match pam::module(root, STACKS, "pam_faillock.so")? {
-        Stack::Without(path) => {
-            return Ok(Reading::value("0", format!("{path}: no pam_faillock")));
+    pam::of_stacks(root, (STACKS, "auth"), &|stack| {
+        of_stack(root, stack, (key, default))
+    })
+}
+
+fn of_stack(root: &Root, stack: &Stack, key: (&str, &str)) -> Result<Reading, Unread> {
+    let unknown = |detail| Ok(Reading::unknown(Why::NotSupported, detail, &stack.path));
+    let is = |module: &Module, word| module.name == "pam_faillock" && module.is_told(word);
+    match stack.reach(&|it| is(it, "authfail"), &with_wrong_password) {
+        Reach::Always => {}
+        Reach::Never => {
+            let evidence = format!("{}: no pam_faillock is told of wrong passwords", stack.path);
+            return Ok(Reading::value("0", evidence));
         }
-        Stack::Absent if !root.has(CONFIG) => {
-            let detail = "no PAM stack and no faillock.conf to read";
-            return Ok(Reading::unknown(Why::NotSupported, detail, "/etc/pam.d"));
+        Reach::Maybe => return unknown("pam_faillock may not be told of every wrong password"),
+    }
+    // Refusing at once locks as well: what counts are the ways on.
+    let before = stack.reach(&|it| is(it, "preauth"), &|it, agrees| {
+        agrees || !it.refuses_by(&[Step::Die])
+    });
+    let mut asked = stack.modules.iter().filter(|it| is(it, "preauth"));
+    if before != Reach::Always || !asked.all(|it| it.refuses_by(&[Step::Bad, Step::Die])) {
+        return unknown("pam_faillock may not be asked before a password counts");
+    }
+    if !asked_by_sshd(root)? {
+        return unknown("sshd may take a password without asking PAM");
+    }
+    let mut found: Option<(String, String)> = None;
+    for module in &stack.modules {
+        if is(module, "preauth") || is(module, "authfail") {
+            let told = value(root, stack, module, key)?;
+            if found.get_or_insert_with(|| told.clone()).0 != told.0 {
+                return unknown("pam_faillock is told one number here and another there");
+            }
         }
-        Stack::Absent => Vec::new(),
-        Stack::With(arguments) => arguments,
-    };
-    let value = match pam::argument(&arguments, key) {
-        Some(value) => Some(value),
-        None => pam::configured(&root.texts(CONFIG, &[], "")?, key),
-    };
-    Ok(Reading::value(value.as_deref().unwrap_or(default), CONFIG))
+    }
+    let (value, evidence) = found.unwrap_or_default();
+    Ok(Reading::value(value, evidence))
+}
+
+/// Whether sshd, where there is one, leaves passwords to PAM: by itself it does not.
+fn asked_by_sshd(root: &Root) -> Result<bool, Unread> {
+    let texts = root.texts("/etc/ssh/sshd_config", &["/etc/ssh/sshd_config.d"], ".conf")?;
+    let pairs = texts
+        .iter()
+        .flat_map(|(_, text)| lines(text).filter_map(key_value));
+    let mut said = pairs
+        .filter(|(key, _)| key.eq_ignore_ascii_case("UsePAM"))
+        .peekable();
+    let is_said = said.peek().is_some();
+    Ok(texts.is_empty() || is_said && said.all(|(_, value)| value.eq_ignore_ascii_case("yes")))
+}
+
+/// Which results there are when somebody who is not locked gives a wrong password.
+fn with_wrong_password(module: &Module, agrees: bool) -> bool {
+    match module.name.as_str() {
+        "pam_deny" => !agrees,
+        "pam_permit" | "pam_faillock" => agrees,
+        name if ASKING.contains(&name) => !agrees,
+        _ => true,
+    }
+}
+
+/// What a line asks for, and where that stands.
+fn value(
+    root: &Root,
+    stack: &Stack,
+    module: &Module,
+    (key, default): (&str, &str),
+) -> Result<(String, String), Unread> {
+    if let Some(value) = module.argument(key) {
+        return Ok((value, stack.path.clone()));
+    }
+    let config = module.argument("conf");
+    let config = config.as_deref().unwrap_or(CONFIG);
+    let value = pam::configured(&root.texts(config, &[], "")?, key);
+    Ok((
+        value.unwrap_or_else(|| default.to_owned()),
+        config.to_owned(),
+    ))
 }

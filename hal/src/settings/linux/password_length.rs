@@ -1,44 +1,75 @@
 //! `auth.password_min_length`: what PAM asks of a new password.
 
-use super::pam::{self, Stack};
-use super::{Reading, Root, Unread};
+use super::pam::{self, Module, Reach, Stack, Step};
+use super::{Reading, Root, Unread, Why};
 
 const STACKS: &[&str] = &["common-password", "system-auth", "base-password", "passwd"];
 const QUALITY: &str = "/etc/security/pwquality.conf";
-const LOGIN: &str = "/etc/login.defs";
+/// The least that pam_pwquality takes for `minlen`, and its default.
+const LEAST: i64 = 6;
+const DEFAULT: i64 = 8;
+/// Kinds of symbols for which a password may be shorter.
+const CREDITS: &[&str] = &["dcredit", "lcredit", "ocredit", "ucredit"];
 
 pub(super) fn read(root: &Root) -> Result<Reading, Unread> {
-    let quality = || root.texts(QUALITY, &["/etc/security/pwquality.conf.d"], ".conf");
-    let arguments = match pam::module(root, STACKS, "pam_pwquality.so")? {
-        Stack::With(arguments) => arguments,
-        Stack::Without(path) => return unix(root, path),
-        Stack::Absent => {
-            if let Some(value) = pam::configured(&quality()?, "minlen") {
-                return Ok(Reading::value(value, QUALITY));
-            }
-            let text = root.text(LOGIN)?;
-            let texts = [(LOGIN.to_owned(), text)];
-            let value = pam::configured(&texts, "PASS_MIN_LEN");
-            return Ok(Reading::value(value.as_deref().unwrap_or("0"), LOGIN));
-        }
+    pam::of_stacks(root, (STACKS, "password"), &|stack| of_stack(root, stack))
+}
+
+fn of_stack(root: &Root, stack: &Stack) -> Result<Reading, Unread> {
+    let is_quality = |it: &Module| it.name == "pam_pwquality";
+    let Some(quality) = stack.modules.iter().find(|it| is_quality(it)) else {
+        return Ok(unix(stack));
     };
-    let value = match pam::argument(&arguments, "minlen") {
-        Some(value) => Some(value),
-        None => pam::configured(&quality()?, "minlen"),
+    // Folders come before the file: pwquality.conf(5).
+    let mut texts = root.texts(QUALITY, &["/etc/security/pwquality.conf.d"], ".conf")?;
+    if texts.first().is_some_and(|(path, _)| path == QUALITY) {
+        texts.rotate_left(1);
+    }
+    let text = |key: &str| {
+        quality
+            .argument(key)
+            .or_else(|| pam::configured(&texts, key))
     };
-    // The default of pam_pwquality, and the least it accepts.
-    let value = value.and_then(|value| value.parse::<u32>().ok());
-    Ok(Reading::value(
-        value.unwrap_or(8).max(6).to_string(),
-        QUALITY,
-    ))
+    let number = |key: &str, default| text(key).map_or(Some(default), |it| it.parse::<i64>().ok());
+    if number("enforcing", 1) == Some(0) {
+        return Ok(unix(stack));
+    }
+    let credits = CREDITS.iter().map(|key| number(key, 0).map(|it| it.max(0)));
+    let credits = credits.sum::<Option<i64>>();
+    let (Some(length), Some(credits), Some(_)) =
+        (number("minlen", DEFAULT), credits, number("enforcing", 1))
+    else {
+        let detail = "pam_pwquality is told something that is not a number";
+        return Ok(Reading::unknown(Why::NotAnswered, detail, QUALITY));
+    };
+    // Who goes on after a refusal asks for the password again, unless told not to.
+    let unix_obeys = || {
+        let mut unix = stack.modules.iter().filter(|it| it.name == "pam_unix");
+        unix.all(|it| it.is_told("use_authtok"))
+    };
+    let refuses = quality.refuses_by(&[Step::Die])
+        || quality.refuses_by(&[Step::Bad, Step::Die]) && unix_obeys();
+    let reach = stack.reach(&is_quality, &|it, agrees| {
+        agrees || !it.refuses_by(&[Step::Die])
+    });
+    if !refuses || reach != Reach::Always {
+        let detail = "pam_pwquality is there, but what it refuses may be taken";
+        return Ok(Reading::unknown(Why::NotSupported, detail, &stack.path));
+    }
+    let evidence = match quality.argument("minlen") {
+        Some(_) => &stack.path,
+        None => QUALITY,
+    };
+    let length = length.max(LEAST).saturating_sub(credits).max(0);
+    Ok(Reading::value(length.to_string(), evidence))
 }
 
 /// Without pam_pwquality: pam_unix itself asks for six.
-fn unix(root: &Root, path: String) -> Result<Reading, Unread> {
-    let value = match pam::module(root, STACKS, "pam_unix.so")? {
-        Stack::With(arguments) => pam::argument(&arguments, "minlen"),
-        Stack::Without(_) | Stack::Absent => Some("0".to_owned()),
+fn unix(stack: &Stack) -> Reading {
+    let unix = stack.modules.iter().find(|it| it.name == "pam_unix");
+    let length = match unix {
+        Some(unix) => unix.argument("minlen").unwrap_or_else(|| "6".to_owned()),
+        None => "0".to_owned(),
     };
-    Ok(Reading::value(value.as_deref().unwrap_or("6"), path))
+    Reading::value(length, &stack.path)
 }

@@ -1,85 +1,101 @@
 //! `log.remote_over_tls`: whether the log is also kept elsewhere, and sent there over TLS only
 //! (rsyslog, syslog-ng, systemd-journal-upload). Addresses and keys stay in the files.
 
-use super::pam::configured;
-use super::{Reading, Root, Unread, lines};
+mod rsyslog;
+mod syslog_ng;
 
-/// Ways that the log leaves the device.
+use super::pam::configured;
+use super::{Reading, Root, Unread, Why, systemd};
+
+/// Ways that the log leaves the device, each with the file that says so.
 #[derive(Default)]
 struct Ways {
-    tls: Option<String>,
     plain: Option<String>,
+    unclear: Option<String>,
+    tls: Option<String>,
 }
 
 impl Ways {
-    fn add(&mut self, tls: bool, path: &str) {
-        let place = if tls { &mut self.tls } else { &mut self.plain };
+    /// `None`: it may be either.
+    fn add(&mut self, tls: Option<bool>, path: &str) {
+        let place = match tls {
+            Some(false) => &mut self.plain,
+            None => &mut self.unclear,
+            Some(true) => &mut self.tls,
+        };
         place.get_or_insert_with(|| path.to_owned());
     }
 }
 
 pub(super) fn read(root: &Root) -> Result<Reading, Unread> {
     let mut ways = Ways::default();
-    rsyslog(root, &mut ways)?;
-    for (path, text) in root.texts(
-        "/etc/syslog-ng/syslog-ng.conf",
-        &["/etc/syslog-ng/conf.d"],
-        ".conf",
-    )? {
-        for line in lines(&text).filter(|line| line.contains("destination")) {
-            let remote = ["network(", "syslog(", "tcp(", "udp("];
-            if remote.iter().any(|way| line.contains(way)) {
-                ways.add(line.contains("tls"), &path);
-            }
-        }
-    }
-    const UPLOAD: &str = "/etc/systemd/journal-upload.conf";
-    let texts = root.texts(UPLOAD, &["/etc/systemd/journal-upload.conf.d"], ".conf")?;
+    rsyslog::read(root, &mut ways)?;
+    syslog_ng::read(root, &mut ways)?;
+    const UPLOAD: &str = "journal-upload";
+    let texts = systemd::texts(root, &format!("{UPLOAD}.conf"))?;
     if let Some(url) = configured(&texts, "URL").filter(|url| !url.is_empty()) {
-        ways.add(!url.starts_with("http://"), UPLOAD);
+        let runs = systemd::starts(root, &format!("systemd-{UPLOAD}"));
+        let tls = !url.starts_with("http://");
+        ways.add(
+            (runs || !tls).then_some(tls),
+            &format!("/etc/systemd/{UPLOAD}.conf"),
+        );
     }
-    Ok(match (ways.plain, ways.tls) {
-        (Some(path), _) => Reading::bool(false, path),
-        (None, Some(path)) => Reading::bool(true, path),
-        (None, None) => Reading::bool(false, "/etc: the log is sent nowhere"),
+    Ok(match ways {
+        Ways {
+            plain: Some(path), ..
+        } => Reading::bool(false, path),
+        Ways {
+            unclear: Some(path),
+            ..
+        } => {
+            let detail = "the log may be sent in clear, or by a service that does not run";
+            Reading::unknown(Why::NotSupported, detail, path)
+        }
+        Ways {
+            tls: Some(path), ..
+        } => Reading::bool(true, path),
+        _ => Reading::bool(false, "/etc: the log is sent nowhere"),
     })
 }
 
-fn rsyslog(root: &Root, ways: &mut Ways) -> Result<(), Unread> {
-    let texts = root.texts("/etc/rsyslog.conf", &["/etc/rsyslog.d"], ".conf")?;
-    let texts: Vec<(String, String)> = texts
-        .into_iter()
-        .map(|(path, text)| {
-            let plain: Vec<&str> = lines(&text).collect();
-            (path, plain.join("\n").to_ascii_lowercase())
-        })
-        .collect();
-    let any = |words: &[&str]| {
-        let mut lines = texts.iter().flat_map(|(_, text)| text.lines());
-        lines.any(|line| words.iter().all(|word| line.contains(word)))
-    };
-    let is_tls = |text: &str| text.contains("gtls") || text.contains("ossl");
-    let driver = any(&["$defaultnetstreamdriver ", "gtls"])
-        || any(&["$defaultnetstreamdriver ", "ossl"])
-        || any(&["defaultnetstreamdriver=", "gtls"])
-        || any(&["defaultnetstreamdriver=", "ossl"]);
-    let mode = any(&["$actionsendstreamdrivermode 1"]);
-    for (path, text) in &texts {
-        for line in text.lines() {
-            let target = line.split_whitespace().nth(1).unwrap_or_default();
-            if target.starts_with('@') && !line.starts_with('$') {
-                ways.add(target.starts_with("@@") && driver && mode, path);
+/// Each `name ( ... )` of a text, the inner part without white space; `None`: one has no end.
+fn calls(text: &str) -> Option<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    let (mut name, mut inner) = (String::new(), String::new());
+    let (mut depth, mut quoted) = (0_u32, false);
+    let mut symbols = text.chars();
+    while let Some(symbol) = symbols.next() {
+        match symbol {
+            '\\' => {
+                let _escaped = symbols.next();
+                continue;
             }
+            '"' => quoted = !quoted,
+            '(' if !quoted && depth == 0 => {
+                depth = 1;
+                continue;
+            }
+            '(' if !quoted => depth += 1,
+            ')' if !quoted && depth == 1 => {
+                let before = std::mem::take(&mut name);
+                let is_part = |it: char| it.is_alphanumeric() || matches!(it, '-' | '_');
+                let word = before.trim_end().rsplit(|it| !is_part(it)).next();
+                found.push((
+                    word.unwrap_or_default().to_owned(),
+                    std::mem::take(&mut inner),
+                ));
+                depth = 0;
+                continue;
+            }
+            ')' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
         }
-        for block in text.split("action(").skip(1) {
-            let block = block.split(')').next().unwrap_or_default();
-            if block.contains("omfwd") {
-                let asks = block.contains("streamdrivermode=\"1\"");
-                ways.add(asks && (driver || is_tls(block)), path);
-            } else if block.contains("omrelp") {
-                ways.add(block.contains("tls=\"on\""), path);
-            }
+        match depth {
+            0 => name.push(symbol),
+            _ if !symbol.is_whitespace() => inner.push(symbol),
+            _ => {}
         }
     }
-    Ok(())
+    (depth == 0 && !quoted).then_some(found)
 }

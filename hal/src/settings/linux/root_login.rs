@@ -7,14 +7,37 @@ const CONFIG: &str = "/etc/ssh/sshd_config";
 /// sshd stops here as well.
 const DEPTH_MAX: u8 = 16;
 
+/// Servers that know nothing of sshd_config, and sshd itself where its file stands elsewhere.
+const SERVERS: &[&str] = &[
+    "/etc/dropbear",
+    "/etc/config/dropbear",
+    "/usr/bin/dropbear",
+    "/usr/sbin/dropbear",
+    "/usr/etc/ssh/sshd_config",
+];
+const SSHD: &[&str] = &["/usr/sbin/sshd", "/usr/bin/sshd"];
+/// Ports of services that everybody knows to be another; any other may be that of SSH.
+const OF_OTHERS: &[&str] = &[
+    "tcp/21", "tcp/80", "tcp/139", "tcp/443", "tcp/445", "tcp/515", "tcp/631", "tcp/9100",
+];
+
 pub(super) fn read(root: &Root) -> Result<Reading, Unread> {
+    let unknown = |detail: String| Ok(Reading::unknown(Why::NotSupported, detail, CONFIG));
+    let other = SERVERS.iter().find(|path| root.has(path));
     let Some(text) = root.optional_text(CONFIG)? else {
-        if listeners::listens(root, "tcp/22")? {
-            let detail = "a server answers on port 22, and sshd_config is not there";
-            return Ok(Reading::unknown(Why::NotSupported, detail, CONFIG));
+        if let Some(path) = other.or_else(|| SSHD.iter().find(|path| root.has(path))) {
+            return unknown(format!(
+                "{path} may let somebody in; sshd_config is not there"
+            ));
         }
-        let evidence = format!("no {CONFIG}, nothing listens on port 22");
-        return Ok(Reading::NotApplicable(evidence));
+        let open = listeners::exposed(root)?;
+        let mut open = open.iter().filter(|port| port.starts_with("tcp/"));
+        return match open.find(|port| !OF_OTHERS.contains(&port.as_str())) {
+            Some(port) => unknown(format!("what listens on {port} may be a server of SSH")),
+            None => Ok(Reading::NotApplicable(format!(
+                "no {CONFIG}, and nothing listens that may be SSH"
+            ))),
+        };
     };
     let mut sshd = Sshd {
         root,
@@ -22,16 +45,21 @@ pub(super) fn read(root: &Root) -> Result<Reading, Unread> {
         allowed_by_match: false,
         unread: None,
     };
-    sshd.file(&text, 0)?;
+    sshd.file(&text, 0, false)?;
     if sshd.allowed_by_match || sshd.general.is_some_and(|allowed| allowed) {
         return Ok(Reading::bool(true, CONFIG));
     }
     if let Some(pattern) = sshd.unread {
-        let detail = format!("an Include of sshd_config is not followed: {pattern}");
-        return Ok(Reading::unknown(Why::NotSupported, detail, CONFIG));
+        return unknown(format!(
+            "an Include of sshd_config is not followed: {pattern}"
+        ));
     }
     // The default, prohibit-password, lets root in with a key.
-    Ok(Reading::bool(sshd.general.is_none(), CONFIG))
+    match (sshd.general, other) {
+        (None, _) => Ok(Reading::bool(true, CONFIG)),
+        (Some(_), None) => Ok(Reading::bool(false, CONFIG)),
+        (Some(_), Some(path)) => unknown(format!("sshd lets root not in, but {path} is there too")),
+    }
 }
 
 struct Sshd<'a> {
@@ -45,21 +73,25 @@ struct Sshd<'a> {
 }
 
 impl Sshd<'_> {
-    fn file(&mut self, text: &str, depth: u8) -> Result<(), Unread> {
-        let mut in_match = false;
+    /// `conditional`: the file is included below a `Match`.
+    fn file(&mut self, text: &str, depth: u8, conditional: bool) -> Result<(), Unread> {
+        let (mut in_match, mut conditional_here) = (conditional, conditional);
         for line in lines(text) {
             let Some((key, value)) = key_value(line) else {
                 continue;
             };
             let value = value.trim().trim_matches('"');
             match key.to_ascii_lowercase().as_str() {
-                "match" => in_match = !value.eq_ignore_ascii_case("all"),
-                "include" => self.include(value, depth)?,
+                // `Match all` holds for everybody, and comes before what stands outside.
+                "match" => {
+                    in_match = true;
+                    conditional_here = conditional || !value.eq_ignore_ascii_case("all");
+                }
+                "include" => self.include(value, depth, in_match)?,
                 "permitrootlogin" => {
                     let allowed = !value.eq_ignore_ascii_case("no");
-                    if in_match {
-                        self.allowed_by_match |= allowed;
-                    } else {
+                    self.allowed_by_match |= in_match && allowed;
+                    if !conditional_here {
                         self.general.get_or_insert(allowed);
                     }
                 }
@@ -69,7 +101,7 @@ impl Sshd<'_> {
         Ok(())
     }
 
-    fn include(&mut self, patterns: &str, depth: u8) -> Result<(), Unread> {
+    fn include(&mut self, patterns: &str, depth: u8, conditional: bool) -> Result<(), Unread> {
         for pattern in patterns.split_whitespace() {
             let pattern = pattern.trim_matches('"');
             let path = match pattern.starts_with('/') {
@@ -84,7 +116,7 @@ impl Sshd<'_> {
             for file in self.root.names(folder)? {
                 if matches(name, &file) {
                     let text = self.root.text(&format!("{folder}/{file}"))?;
-                    self.file(&text, depth + 1)?;
+                    self.file(&text, depth + 1, conditional)?;
                 }
             }
         }

@@ -16,6 +16,14 @@ pub(super) fn read(root: &Root) -> Result<Reading, Unread> {
     if !names.contains(&format!("SecureBoot-{GUID}")) {
         return Ok(Reading::value("off", FOLDER));
     }
+    // The boot loader of many systems may be told to let everything through all the same.
+    const SHIM: &str = "MokSBStateRT-605dab50-e046-4300-abb6-3dd810dd8b23";
+    if names.iter().any(|name| name == SHIM) {
+        let path = format!("{FOLDER}/{SHIM}");
+        if root.bytes(&path)?.get(4) != Some(&0) {
+            return Ok(Reading::value("off", path));
+        }
+    }
     // Four bytes of attributes, then the value.
     let byte = |name: &str| Ok(root.bytes(&path(name))?.get(4).copied());
     let value = match (byte("SecureBoot")?, byte("SetupMode")?) {

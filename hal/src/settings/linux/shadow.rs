@@ -44,9 +44,8 @@ pub(super) fn without_password(root: &Root) -> Result<Reading, Unread> {
 pub(super) fn weak_hashes(root: &Root) -> Result<Reading, Unread> {
     count(root, |hash| {
         let weak = ["$1$", "$md5", "$3$", "$sha1", "_"];
-        let locked = hash.starts_with(['!', '*', 'x']);
         let des = !hash.starts_with('$') && hash.len() >= 13;
-        !locked && (des || weak.iter().any(|prefix| hash.starts_with(prefix)))
+        !is_locked(hash) && (des || weak.iter().any(|prefix| hash.starts_with(prefix)))
     })
 }
 
@@ -54,7 +53,7 @@ pub(super) fn weak_hashes(root: &Root) -> Result<Reading, Unread> {
 /// those that cannot be leave the setting unknown.
 pub(super) fn from_the_factory(root: &Root) -> Result<Reading, Unread> {
     let accounts = accounts(root)?;
-    let with_password = accounts.iter().filter(|it| it.hash.starts_with('$'));
+    let with_password = accounts.iter().filter(|it| !is_locked(&it.hash));
     let (mut checked, mut skipped) = (0_u32, 0_u32);
     for account in with_password {
         let candidates = FACTORY.iter().copied().chain([account.name.as_str()]);
@@ -72,6 +71,11 @@ pub(super) fn from_the_factory(root: &Root) -> Result<Reading, Unread> {
         _ => "passwords are stored in a way that is not checked here",
     };
     Ok(Reading::unknown(Why::NotSupported, detail, SHADOW))
+}
+
+/// Nobody signs in with a password; `x` of a shadowed account is such a one as well.
+fn is_locked(hash: &str) -> bool {
+    hash.starts_with(['!', '*']) || hash == "x"
 }
 
 fn count(root: &Root, matches: fn(&str) -> bool) -> Result<Reading, Unread> {

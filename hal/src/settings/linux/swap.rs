@@ -30,18 +30,10 @@ fn is_safe(root: &Root, swap: &str) -> Result<bool, Unread> {
             return Ok(backing.is_none_or(|backing| backing.trim() == "none"));
         }
         Some(name) => block::named(root, name)?,
-        None => {
-            // A file lies on the mount with the longest path before it.
-            let mounts = block::mounts(root)?;
-            let holder = mounts
-                .iter()
-                .filter(|mount| std::path::Path::new(swap).starts_with(&mount.place))
-                .max_by_key(|mount| mount.place.len());
-            match holder {
-                Some(mount) => mount.folder(root)?,
-                None => None,
-            }
-        }
+        None => match block::holder(root, swap)? {
+            Some(mount) => mount.folder(root)?,
+            None => None,
+        },
     };
     match folder {
         Some(folder) => block::is_over(root, &folder, &["CRYPT-LUKS", "CRYPT-PLAIN"]),

@@ -1,7 +1,7 @@
 //! `usb.storage_allowed`: whether a memory stick would be taken: not when every USB bus refuses
 //! new devices, nor when the driver may not be loaded.
 
-use super::{Reading, Root, Unread, lines};
+use super::{Reading, Root, Unread, Why, lines};
 
 pub(super) fn read(root: &Root) -> Result<Reading, Unread> {
     const BUS: &str = "/sys/bus/usb/devices";
@@ -29,19 +29,30 @@ pub(super) fn read(root: &Root) -> Result<Reading, Unread> {
     if root.has(DRIVER) {
         return Ok(Reading::bool(true, DRIVER));
     }
+    if !root.has("/sys/bus") {
+        let detail = "/sys is not mounted, so that the driver may be loaded already";
+        return Ok(Reading::unknown(Why::NotSupported, detail, DRIVER));
+    }
     const MODPROBE: &str = "/etc/modprobe.d";
+    // Every rule must forbid: which of them counts, depends on other folders too. An old
+    // modprobe.conf is passed over, as modprobe does.
+    let (mut forbids, mut loads) = (None, false);
     for (path, text) in root.texts("/etc/modprobe.conf", &[MODPROBE], ".conf")? {
         for line in lines(&text) {
             let line: Vec<&str> = line.split_whitespace().collect();
-            if let ["install", "usb-storage" | "usb_storage", command, ..] = line.as_slice()
-                && (command.ends_with("/false") || command.ends_with("/true"))
-            {
-                return Ok(Reading::bool(false, path));
+            if let ["install", "usb-storage" | "usb_storage", command @ ..] = line.as_slice() {
+                let refuses = |it: &str| it.ends_with("/false") || it.ends_with("/true");
+                match command {
+                    [command] if refuses(command) && path.starts_with(MODPROBE) => {
+                        forbids = Some(path.clone());
+                    }
+                    _ => loads = true,
+                }
             }
         }
     }
-    Ok(Reading::bool(
-        true,
-        format!("{MODPROBE}: the driver may be loaded"),
-    ))
+    Ok(match forbids {
+        Some(path) if !loads => Reading::bool(false, path),
+        _ => Reading::bool(true, format!("{MODPROBE}: the driver may be loaded")),
+    })
 }

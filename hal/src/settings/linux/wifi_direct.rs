@@ -19,8 +19,19 @@ pub(super) fn read(root: &Root) -> Result<Reading, Unread> {
     }
     const CONFIG: &str = "/etc/wpa_supplicant";
     let texts = root.texts("/etc/wpa_supplicant.conf", &[CONFIG], ".conf")?;
-    let off = |text: &str| lines(text).any(|line| line.replace(' ', "") == "p2p_disabled=1");
-    if !texts.is_empty() && texts.iter().all(|(_, text)| off(text)) {
+    // A network of its own is also that of an access point: modes 2 and 3, or hostapd.
+    let off = |text: &str| {
+        let mut p2p = lines(text)
+            .filter(|line| line.starts_with("p2p_disabled"))
+            .peekable();
+        let is_off = p2p.peek().is_some() && p2p.all(|it| it.replace(' ', "") == "p2p_disabled=1");
+        let mut modes = lines(text).filter(|line| line.starts_with("mode"));
+        is_off && modes.all(|it| matches!(it.replace(' ', "").as_str(), "mode=0" | "mode=1"))
+    };
+    if root.names("/run/hostapd")?.is_empty()
+        && !texts.is_empty()
+        && texts.iter().all(|(_, text)| off(text))
+    {
         return Ok(Reading::bool(false, CONFIG));
     }
     let detail = "there is a radio, and nothing says whether Wi-Fi Direct is off";

@@ -178,6 +178,15 @@ fn a_device_with_nothing_open_is_secure_where_silence_says_so() {
 }
 
 #[test]
+fn no_port_tells_that_root_is_kept_out() {
+    for services in [&[][..], &[(22, (|_| Vec::new()) as Service)]] {
+        let settings = read(&mut device(services));
+        let verdict = &settings["auth.root_remote_login"].verdict;
+        assert!(matches!(verdict, Verdict::Unknown(_)), "{verdict:?}");
+    }
+}
+
+#[test]
 fn a_device_that_does_not_answer_at_all_is_unknown() {
     for (id, setting) in read(&mut Device::default()) {
         assert!(
