@@ -228,6 +228,9 @@ fn an_empty_feeder_that_becomes_a_jam_is_asked_for_no_job_or_told_as_empty() {
 
 #[test]
 fn a_job_that_moves_is_found_again_with_its_jam() {
+    // What it has counted is read of the one that moved.
+    let mut desk = Desk::hp(3, &[Oddity::MovingJob, Oddity::PagesPerJob(1)]);
+    desk.expect(&feeder(), 3);
     for odd in [
         &[Oddity::MovingJob][..],
         &[Oddity::MovingJob, Oddity::UrnJob],

@@ -100,6 +100,8 @@ fn a_device_that_gives_one_page_for_each_job_is_delivered_in_one_document() {
     let output = office.world.scan("One");
     assert!(output.status.success(), "{}", words(&output));
     office.world.expect_one_document();
+    let document = &office.world.stage.delivered().expect("the destination")[0];
+    assert_eq!(document::media_boxes(document).expect("boxes").len(), 3);
 }
 
 #[test]
