@@ -77,6 +77,11 @@ pub struct ScanRequest {
 pub enum Edit {
     /// Scan more pages into the job: the next stack, or the rest after a jam.
     AddMore,
+    /// As [`Edit::AddMore`], with the sheet of the last page again: what was saved of it does not count.
+    Again {
+        /// The last page's number as shown; when it is taken back already, nothing more is.
+        page: u32,
+    },
     /// Put pages into this order; every remaining page's number once.
     Reorder {
         /// Page numbers as shown.
@@ -331,6 +336,9 @@ pub enum JobEvent {
         message: String,
         /// Whether [`Edit::AddMore`] goes on from here.
         resumable: bool,
+        /// The last page, when it is in doubt; [`Edit::Again`] scans it again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        doubts: Option<u32>,
     },
     /// The stack is through; finish, add more or edit.
     StackEnd,

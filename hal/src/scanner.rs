@@ -212,8 +212,10 @@ pub enum ScannerErrorKind {
     Interrupted,
     /// The paper is too short or too long to be scanned on both sides.
     DuplexSize,
-    /// The feeder's tray has a fault or holds too much.
+    /// The feeder took no sheet in, or its tray has a fault or holds too much.
     FeederFault,
+    /// The page is larger than a page may be.
+    PageTooLarge,
     /// The sink refused a byte: disk full, page too large, or job cancelled.
     SinkRefused,
     /// The job was cancelled at the device.

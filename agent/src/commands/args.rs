@@ -171,6 +171,9 @@ pub(crate) enum JobsCommand {
         /// Keep the job open when the stack is through
         #[arg(long)]
         hold: bool,
+        /// Scan the sheet of this page again, which is the last one; what was saved of it does not count
+        #[arg(long, value_name = "PAGE")]
+        again: Option<u32>,
     },
     /// Throw a job away, here and in the cloud
     Discard(JobName),

@@ -175,7 +175,9 @@ impl<'a> Follow<'a> {
     ) -> Result<Step, Failure> {
         self.note(event);
         match event {
-            JobEvent::Paused { resumable, .. } => return self.paused(world, *resumable),
+            JobEvent::Paused {
+                resumable, doubts, ..
+            } => return self.paused(world, *resumable, *doubts),
             JobEvent::StackEnd if goal == Goal::StackEnd => return Ok(Step::Over("draft")),
             JobEvent::StackEnd => self.finish_due = goal == Goal::Finished,
             JobEvent::Saved { .. } => self.finish_due = false,
@@ -245,29 +247,40 @@ impl<'a> Follow<'a> {
     }
 
     /// Feeding stopped early: a person who is there decides, else the job waits.
-    fn paused(&mut self, world: &mut World<'_>, resumable: bool) -> Result<Step, Failure> {
+    fn paused(
+        &mut self,
+        world: &mut World<'_>,
+        resumable: bool,
+        doubts: Option<u32>,
+    ) -> Result<Step, Failure> {
         let asked = !self.stop_asked && world.person.is_there() && !world.output.is_json();
         if asked {
             let go_on = if resumable { "[Enter] go on   " } else { "" };
-            let question = format!("{go_on}[s] send what is saved   [d] throw away   [q] later: ");
+            let again = doubts.map_or_else(String::new, |page| format!("[l] page {page} again   "));
+            let question =
+                format!("{go_on}{again}[s] send what is saved   [d] throw away   [q] later: ");
             loop {
                 let answer = world.person.ask(&question);
                 let answer = answer.map_err(|error| Failure::caused(Exit::Internal, &error))?;
-                match answer.as_deref() {
-                    Some("") if resumable => {
+                match (answer.as_deref(), doubts) {
+                    (Some(""), _) if resumable => {
                         self.edit(Edit::AddMore)?;
                         return Ok(Step::GoOn);
                     }
-                    Some("s") => {
+                    (Some("l"), Some(page)) => {
+                        self.edit(Edit::Again { page })?;
+                        return Ok(Step::GoOn);
+                    }
+                    (Some("s"), _) => {
                         self.edit(Edit::Finish)?;
                         return Ok(Step::GoOn);
                     }
-                    Some("d") => {
+                    (Some("d"), _) => {
                         self.edit(Edit::Discard)?;
                         return Ok(Step::GoOn);
                     }
-                    Some("q") | None => break,
-                    Some(_) => {}
+                    (Some("q") | None, _) => break,
+                    (Some(_), _) => {}
                 }
             }
         }

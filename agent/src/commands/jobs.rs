@@ -37,13 +37,17 @@ pub(crate) fn jobs(
         Some(JobsCommand::Finish(name)) => {
             edit(world, access, find(&list, name)?, Edit::Finish, Goal::Sent)
         }
-        Some(JobsCommand::Continue { job, hold }) => {
+        Some(JobsCommand::Continue { job, hold, again }) => {
             let goal = if *hold {
                 Goal::StackEnd
             } else {
                 Goal::Finished
             };
-            edit(world, access, find(&list, job)?, Edit::AddMore, goal)
+            let more = match again {
+                Some(page) => Edit::Again { page: *page },
+                None => Edit::AddMore,
+            };
+            edit(world, access, find(&list, job)?, more, goal)
         }
         Some(JobsCommand::Discard(name)) => discard(world, access, find(&list, name)?),
     }

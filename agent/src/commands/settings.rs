@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use scantrip_cloud_client::posture::assess::{Assessment, assess};
 use scantrip_cloud_client::posture::diff::{Change, config_state};

@@ -205,6 +205,7 @@ fn paused(resumable: bool) -> JobEvent {
     JobEvent::Paused {
         message: "paper jam: clear it and put page 2 back".to_owned(),
         resumable,
+        doubts: None,
     }
 }
 
@@ -397,6 +398,47 @@ fn jam_is_cleared_by_a_person_who_is_there() {
 }
 
 #[test]
+fn a_page_in_doubt_is_scanned_again_with_one_key() {
+    let doubt = JobEvent::Paused {
+        message: "page 1 is in doubt".to_owned(),
+        resumable: true,
+        doubts: Some(1),
+    };
+    let ran = Case {
+        replies: vec![started(), Ok(Reply::Done)],
+        events: vec![vec![page(1), doubt], vec![page(1), delivered()]],
+        person: Some(vec!["l"]),
+        ..Case::default()
+    }
+    .run("scan --workflow Invoices");
+    assert_eq!(ran.exit, Exit::Done);
+    assert_eq!(ran.asked[1], edit(Edit::Again { page: 1 }));
+}
+
+#[test]
+fn no_page_is_scanned_again_by_a_key_where_none_is_in_doubt() {
+    let ran = Case {
+        replies: vec![started(), Ok(Reply::Done)],
+        events: vec![vec![page(1), paused(true)], vec![page(2), delivered()]],
+        person: Some(vec!["l", ""]),
+        ..Case::default()
+    }
+    .run("scan --workflow Invoices");
+    assert_eq!(ran.asked[1], edit(Edit::AddMore));
+}
+
+#[test]
+fn a_draft_goes_on_with_its_last_page_again() {
+    let ran = Case {
+        replies: vec![Ok(draft()), Ok(Reply::Done)],
+        events: vec![vec![], vec![page(2), delivered()]],
+        ..Case::default()
+    }
+    .run("jobs continue 0d6ff2b1 --again 2");
+    assert_eq!(ran.asked[1], edit(Edit::Again { page: 2 }));
+}
+
+#[test]
 fn person_may_send_what_is_saved_or_throw_it_away() {
     let ran = Case {
         replies: vec![started(), Ok(Reply::Done), Ok(Reply::Done)],
@@ -419,6 +461,7 @@ fn interrupt_stops_the_feeder_once_and_keeps_pages() {
     let stopped = JobEvent::Paused {
         message: "stopped by a person".to_owned(),
         resumable: true,
+        doubts: None,
     };
     let ran = Case {
         replies: vec![started(), Ok(Reply::Done)],

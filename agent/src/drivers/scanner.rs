@@ -32,7 +32,7 @@ const fn state_reason(kind: ScannerErrorKind) -> &'static str {
     match kind {
         ScannerErrorKind::FeederEmpty => "media-empty",
         ScannerErrorKind::PaperJam => "media-jam",
-        ScannerErrorKind::DoubleFeed => "input-pick-error",
+        ScannerErrorKind::DoubleFeed | ScannerErrorKind::FeederFault => "input-pick-error",
         ScannerErrorKind::CoverOpen => "cover-open",
         ScannerErrorKind::Offline => "shutdown",
         _ => "other",

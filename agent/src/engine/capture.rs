@@ -20,7 +20,9 @@ use std::collections::BTreeMap;
 
 use scantrip_cloud_client::posture::requirement;
 use scantrip_cloud_client::wire::{Intent, PAGES_MAX, ReportSetting, Workflow};
-use scantrip_hal::scanner::{ScanSettings, ScannerCapabilities, StopFlag};
+use scantrip_hal::scanner::{
+    InputSource, ScanSettings, ScannerCapabilities, ScannerErrorKind, StopFlag,
+};
 
 use super::Token;
 use super::fields::invalid;
@@ -246,26 +248,27 @@ impl Machine {
             } => {
                 let next = self.broken_off(job);
                 let mut message = rules::fault(kind, &message, next);
-                if let Some(page) = doubts_last.then(|| self.doubt_last(job)).flatten() {
-                    message.push_str(&format!(
-                        ". The scanner doubts page {page}: look whether it is whole, else delete it \
-                         and put it back too"
-                    ));
+                message.push_str(&self.which(job, kind, next));
+                let doubts = doubts_last.then(|| self.doubt_last(job)).flatten();
+                if let Some((page, after)) = doubts {
+                    message.push_str(&rules::doubt(page, &self.place(job, page), after));
                 }
-                self.pause(job, stop, message, kind.is_resumable());
+                let doubts = doubts.map(|(page, _)| page);
+                self.pause(job, stop, message, kind.is_resumable(), doubts);
             }
             Fed::NotKept { full, reason } => {
                 let next = self.broken_off(job);
+                let place = self.place(job, next);
                 let message = format!(
                     "page {next} could not be saved: {reason}; the pages before it are safe. Put \
-                     page {next} back on the stack{}",
+                     page {next}{place}, the sheet that came out last, back on the stack{}",
                     if full {
                         ", and finish or discard other jobs first"
                     } else {
                         ""
                     },
                 );
-                self.pause(job, stop, message, true);
+                self.pause(job, stop, message, true, None);
             }
         }
     }
@@ -281,7 +284,10 @@ impl Machine {
             _ => self.next_page(job),
         };
         let message = match stop {
-            Stop::Asked => format!("stopped; put page {next} and what follows back to go on"),
+            Stop::Asked => {
+                let which = self.which(job, ScannerErrorKind::Cancelled, next);
+                format!("stopped; put page {next} and what follows back to go on{which}")
+            }
             // The last page of the stack was the last that fits.
             Stop::Limit if !paper_left => return self.stack_end(job, None, world),
             Stop::Limit => format!(
@@ -291,7 +297,7 @@ impl Machine {
             Stop::Discard(token) => return self.close(job, token),
         };
         let resumable = stop == Stop::Asked;
-        self.tell(job, JobEvent::Paused { message, resumable });
+        self.rest(job, message, resumable, None);
     }
 
     /// A page was taken back, or not.
@@ -346,13 +352,7 @@ impl Machine {
                 let message = format!("the job could not be finished: {reason}; finish it again");
                 match token {
                     Some(token) => self.reply(token, Err(internal(message))),
-                    None => self.tell(
-                        job,
-                        JobEvent::Paused {
-                            message,
-                            resumable: true,
-                        },
-                    ),
+                    None => self.rest(job, message, true, None),
                 }
             }
         }
@@ -428,7 +428,7 @@ impl Machine {
             settings: None,
             before: None,
             fed: 0,
-            half_sheet: None,
+            again: Vec::new(),
             finish_at_end: request.finish_at_end,
         };
         let new = NewJob {
@@ -529,6 +529,10 @@ impl Machine {
         };
         match edit {
             Edit::AddMore => return self.add_more(token, id, world),
+            Edit::Again { page } => {
+                job.take_back(page)?;
+                return self.add_more(token, id, world);
+            }
             Edit::Reorder { pages } => job.reorder(&pages)?,
             Edit::Rotate { page, degrees } => job.rotate(page, degrees)?,
             Edit::Delete { page } => {
@@ -558,10 +562,11 @@ impl Machine {
         let Some(job) = self.jobs.get_mut(&id) else {
             return Ok(());
         };
-        // The sheet that was through on one side only is fed again from its front.
-        if let Some(object) = job.half_sheet.take()
-            && let Some(index) = job.pages.iter().position(|page| page.object == object)
-        {
+        // What is fed again does not count: a front without its back, a sheet that is in doubt.
+        while let Some(object) = job.again.pop() {
+            let Some(index) = job.pages.iter().position(|page| page.object == object) else {
+                continue;
+            };
             self.lane = Lane::Voiding {
                 job: id,
                 token,
@@ -642,22 +647,31 @@ impl Machine {
         self.tell(id, JobEvent::StackEnd);
         let finish = self.jobs.get(&id).is_some_and(|job| job.finish_at_end);
         if finish && let Err(refusal) = self.finish(None, id, world) {
-            let message = refusal.message;
-            self.tell(
-                id,
-                JobEvent::Paused {
-                    message,
-                    resumable: true,
-                },
-            );
+            self.rest(id, refusal.message, true, None);
         }
     }
 
-    fn pause(&mut self, id: JobId, stop: Option<Stop>, message: String, resumable: bool) {
+    fn pause(
+        &mut self,
+        id: JobId,
+        stop: Option<Stop>,
+        message: String,
+        resumable: bool,
+        doubts: Option<u32>,
+    ) {
         if let Some(Stop::Discard(token)) = stop {
             return self.close(id, token);
         }
-        self.tell(id, JobEvent::Paused { message, resumable });
+        self.rest(id, message, resumable, doubts);
+    }
+
+    fn rest(&mut self, job: JobId, message: String, resumable: bool, doubts: Option<u32>) {
+        let event = JobEvent::Paused {
+            message,
+            resumable,
+            doubts,
+        };
+        self.tell(job, event);
     }
 
     /// Feeding has stopped in mid-stack; the number of the page that must be fed again. With both
@@ -669,15 +683,38 @@ impl Machine {
         };
         let duplex = job.settings.is_some_and(|settings| settings.duplex);
         let half = job.pages.last().filter(|_| duplex && job.fed % 2 == 1);
-        job.half_sheet = half.map(|page| page.object);
-        next - u32::from(job.half_sheet.is_some())
+        job.again = half.map(|page| page.object).into_iter().collect();
+        next - u32::from(!job.again.is_empty())
     }
 
-    /// Marks the last page for a person to look at; its number.
-    fn doubt_last(&mut self, job: JobId) -> Option<u32> {
-        let pages = &mut self.jobs.get_mut(&job)?.pages;
-        pages.last_mut()?.doubtful = true;
-        u32::try_from(pages.len()).ok()
+    /// Marks the last page for a person to look at; its number and that of the last page before its
+    /// sheet. None when that page is scanned again anyway.
+    fn doubt_last(&mut self, job: JobId) -> Option<(u32, u32)> {
+        let job = self.jobs.get_mut(&job)?;
+        job.pages.last_mut()?.doubtful = true;
+        let page = u32::try_from(job.pages.len()).ok()?;
+        let sides = u32::try_from(job.last_sheet().len()).ok()?;
+        job.again
+            .is_empty()
+            .then_some((page, page.saturating_sub(sides)))
+    }
+
+    /// Which sheet page `page` is; nothing of the glass.
+    fn which(&self, id: JobId, kind: ScannerErrorKind, page: u32) -> String {
+        let settings = self.jobs.get(&id).and_then(|job| job.settings);
+        match settings.is_some_and(|settings| settings.source == InputSource::Adf) {
+            true => rules::which(kind, page, &self.place(id, page)),
+            false => String::new(),
+        }
+    }
+
+    /// In a stack of sheets with two sides, where `page` is in it.
+    fn place(&self, job: JobId, page: u32) -> String {
+        let job = self.jobs.get(&job).filter(|job| job.is_duplex());
+        let side = if page % 2 == 1 { "front" } else { "back" };
+        job.map_or_else(String::new, |_| {
+            format!(" ({side} of sheet {})", page.div_ceil(2))
+        })
     }
 
     fn next_page(&self, job: JobId) -> u32 {

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use scantrip_cloud_client::posture::assess::{Assessment, Finding, Outcome};
 use scantrip_cloud_client::posture::score::{COVERAGE_MIN_PERCENT, Grade, Score};
-use scantrip_cloud_client::text::wrapped;
 use scantrip_cloud_client::wire::Severity;
 
 use super::{count, plain, time, wrapped};

@@ -239,7 +239,8 @@ mod tests {
         assert_eq!(
             line(JobEvent::Paused {
                 message,
-                resumable: true
+                resumable: true,
+                doubts: None,
             }),
             "paused: paper jam: clear it and put page 2 back; 1 page stays saved"
         );

@@ -191,6 +191,13 @@ mod tests {
         );
     }
 
+    fn jammed() -> ReportScanner {
+        ReportScanner {
+            state: "stopped".to_owned(),
+            reasons: vec!["media-jam".to_owned()],
+        }
+    }
+
     #[test]
     fn enrolled_device_tells_all() {
         let status = StatusView {
@@ -226,10 +233,7 @@ mod tests {
                     }],
                 },
             )),
-            scanner: Some(ReportScanner {
-                state: "stopped".to_owned(),
-                reasons: vec!["media-jam".to_owned()],
-            }),
+            scanner: Some(jammed()),
             drafts: vec![JobView {
                 job: "0d6ff2b1-59a5".to_owned(),
                 workflow: "Invoices".to_owned(),

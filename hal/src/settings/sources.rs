@@ -303,6 +303,7 @@ mod tests {
             let mut sources = Sources {
                 sources: vec![Box::new(Started(linux)), Box::new(Started(network))],
                 device: Some(device.to_owned()),
+                has_export: false,
             };
             let told = sources.revision();
             assert_eq!((told.boot_id.as_deref(), told.up), (here, up), "{device}");

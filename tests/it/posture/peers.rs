@@ -123,6 +123,7 @@ impl Authority {
         let lent = web::ports(Arc::new(SystemClock::new()), None);
         NetworkSource::new(NetworkOptions {
             address: Some(DEVICE.to_string()),
+            community: None,
             device: None,
             ports,
             pace: Duration::ZERO,

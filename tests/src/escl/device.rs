@@ -35,8 +35,8 @@ struct State {
     /// Newest first; the first may be running.
     jobs: VecDeque<Job>,
     last: u32,
-    /// A jam that is told although it is cleared.
-    stuck: Option<AdfState>,
+    /// What the feeder says until the next job has begun.
+    stuck: Option<&'static str>,
     /// Connections to be closed at once: the device is starting again.
     starting: u32,
     requests: Vec<String>,
@@ -264,6 +264,9 @@ impl State {
             settings.resolution_dpi /= 2;
         }
         if let Err(error) = self.scanner.start(&settings) {
+            if error.kind == ScannerErrorKind::FeederEmpty && self.has(Oddity::JamWhenEmpty) {
+                self.stuck = Some("ScannerAdfJam");
+            }
             return match error.kind {
                 ScannerErrorKind::Busy => Answer::code(503).into(),
                 _ => Answer::code(409).into(),
@@ -386,6 +389,17 @@ impl State {
         if self.once(Oddity::ServerError(page)) {
             return Some(Answer::code(500).into());
         }
+        let mut faults = self.oddities.iter().map(|it| it.feeder_fault());
+        if let Some(at) = faults.position(|it| it.is_some_and(|(at, _)| at == page)) {
+            self.stuck = self
+                .oddities
+                .remove(at)
+                .feeder_fault()
+                .map(|(_, told)| told);
+            let _ended = self.scanner.cancel();
+            self.end("Aborted", "ErrorsDetected");
+            return Some(Answer::code(self.fault_code()).into());
+        }
         let times = self.oddities.iter().find_map(|oddity| match oddity {
             Oddity::NotReady(times) => Some(*times),
             _ => None,
@@ -440,7 +454,15 @@ impl State {
     /// Feeds the next page.
     fn feed(&mut self, page: u32) -> Result<(), Written> {
         let mut sink = Collected(Vec::new());
-        let through = self.jobs.front().is_some_and(|job| job.through);
+        let most = self.oddities.iter().find_map(|oddity| match oddity {
+            Oddity::PagesPerJob(most) => Some(*most),
+            _ => None,
+        });
+        let ends = most.is_some_and(|most| page > most);
+        if ends {
+            let _ended = self.scanner.cancel();
+        }
+        let through = ends || self.jobs.front().is_some_and(|job| job.through);
         let fed = match through {
             true => Ok(NextPage::End),
             false => self.scanner.next_page(&mut sink),
@@ -469,10 +491,9 @@ impl State {
                 Err(Answer::code(self.end_code()).into())
             }
             Err(error) => {
-                let status = self.scanner.status().ok().and_then(|status| status.adf);
-                self.stuck = status.filter(|_| {
-                    self.has(Oddity::StickyJam) && error.kind == ScannerErrorKind::PaperJam
-                });
+                let sticks =
+                    self.has(Oddity::StickyJam) && error.kind == ScannerErrorKind::PaperJam;
+                self.stuck = sticks.then_some("ScannerAdfJam");
                 self.end("Aborted", "AbortedBySystem");
                 Err(Answer::code(self.fault_code()).into())
             }
@@ -606,11 +627,12 @@ impl State {
             _ if running => "Processing",
             _ => "Idle",
         };
-        let fault = self.stuck.or_else(|| status.and_then(|status| status.adf));
-        let adf = match fault {
+        let adf = match status.and_then(|status| status.adf) {
+            _ if self.stuck.is_some() => self.stuck.unwrap_or_default(),
             Some(AdfState::Jam) => "ScannerAdfJam",
             Some(AdfState::MultipickDetected) => "ScannerAdfMultipickDetected",
             Some(AdfState::HatchOpen) => "ScannerAdfHatchOpen",
+            _ if self.has(Oddity::AlwaysLoaded) => "ScannerAdfLoaded",
             _ if self.has(Oddity::AdfProcessing) || self.has(Oddity::BlindFeeder) => {
                 "ScannerAdfProcessing"
             }
@@ -634,7 +656,10 @@ impl State {
                     "Processing"
                 };
             }
-            let (path, reason) = (&job.path, job.reason);
+            let (mut path, reason) = (job.path.clone(), job.reason);
+            if self.has(Oddity::MovingJob) && job.fetched > 0 {
+                path = path.replace("/eSCL/ScanJobs/", "/eSCL/Scan/Jobs/");
+            }
             text.push_str(&format!(
                 "<scan:JobInfo><pwg:JobUri>{path}</pwg:JobUri><pwg:JobUuid>{path}</pwg:JobUuid>\
                  <scan:Age>1</scan:Age><pwg:ImagesCompleted>{scanned}</pwg:ImagesCompleted>\

@@ -116,6 +116,26 @@ oddities! {
     StopAtDevice(u32) = "stop-at-device",
     /// The answer to a new job takes N ms.
     SlowCreated(u32) = "slow-created",
+    /// A job ends well after N pages, whatever is left in the feeder.
+    PagesPerJob(u32) = "pages-per-job",
+    /// A feeder without a fault is always `ScannerAdfLoaded`.
+    AlwaysLoaded = "always-loaded",
+    /// From its first page on a job stands below another folder in `JobUri`.
+    MovingJob = "moving-job",
+    /// A job without paper is refused, and a jam is told from then on.
+    JamWhenEmpty = "jam-when-empty",
+    /// The sheet of page N is not taken in.
+    Mispick(u32) = "mispick",
+    /// Two sheets are about to go in with page N.
+    Multipick(u32) = "multipick",
+    /// The sheet of page N is too short for both sides.
+    TooShort(u32) = "too-short",
+    /// The sheet of page N is too long for both sides.
+    TooLong(u32) = "too-long",
+    /// The feeder's tray fails before page N.
+    TrayFailed(u32) = "tray-failed",
+    /// The feeder's tray holds too much before page N.
+    TrayOverloaded(u32) = "tray-overloaded",
     /// The first page takes N ms to begin.
     SlowFirstByte(u32) = "slow-first-byte",
     /// Everything leads to TLS with 301.
@@ -161,6 +181,19 @@ fn number<T: FromStr>(text: &str, value: &str) -> Result<T, String> {
 }
 
 impl Oddity {
+    /// The page before which the feeder stops the job, and what it says then.
+    pub(crate) const fn feeder_fault(self) -> Option<(u32, &'static str)> {
+        Some(match self {
+            Self::Mispick(page) => (page, "ScannerAdfMispick"),
+            Self::Multipick(page) => (page, "ScannerAdfMultipickDetected"),
+            Self::TooShort(page) => (page, "ScannerAdfDuplexPageTooShort"),
+            Self::TooLong(page) => (page, "ScannerAdfDuplexPageTooLong"),
+            Self::TrayFailed(page) => (page, "ScannerAdfInputTrayFailed"),
+            Self::TrayOverloaded(page) => (page, "ScannerAdfInputTrayOverloaded"),
+            _ => return None,
+        })
+    }
+
     /// Reads oddities separated by commas.
     ///
     /// # Errors

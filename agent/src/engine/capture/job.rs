@@ -27,8 +27,9 @@ pub(super) struct Job {
     pub(super) before: Option<ScanRequest>,
     /// Pages since the scanner was started last.
     pub(super) fed: u32,
-    /// The front of a sheet whose back is missing because feeding broke off.
-    pub(super) half_sheet: Option<u32>,
+    /// Objects that are taken back before more is scanned: the front of a sheet whose back is missing
+    /// because feeding broke off, or a sheet that is scanned again.
+    pub(super) again: Vec<u32>,
     pub(super) finish_at_end: bool,
 }
 
@@ -59,7 +60,7 @@ impl Job {
             settings: None,
             before: draft.scan.as_ref().map(rules::again),
             fed: 0,
-            half_sheet: None,
+            again: Vec::new(),
             finish_at_end: false,
         }
     }
@@ -78,6 +79,40 @@ impl Job {
                     self.pages.len()
                 ))
             })
+    }
+
+    /// The objects of the sheet that was scanned last: with a back, its front as well.
+    pub(super) fn last_sheet(&self) -> Vec<u32> {
+        let mut pages: Vec<&Page> = self.pages.iter().collect();
+        pages.sort_unstable_by_key(|page| page.object);
+        let last = match pages.as_slice() {
+            [.., front, back] if back.side == Side::Back && front.side == Side::Front => 2,
+            pages => pages.len().min(1),
+        };
+        let objects = pages.iter().rev().take(last);
+        objects.map(|page| page.object).collect()
+    }
+
+    /// Lets the sheet of `page`, the last, be scanned again. Asked for twice it is the same: no page
+    /// before it is touched.
+    pub(super) fn take_back(&mut self, page: u32) -> Result<(), Refusal> {
+        let count = u32::try_from(self.pages.len()).unwrap_or(u32::MAX);
+        if page < count {
+            let message = format!("only the last page can be scanned again; it is page {count}");
+            return Err(invalid(message));
+        }
+        if page == count && self.again.is_empty() {
+            self.again = self.last_sheet();
+        }
+        Ok(())
+    }
+
+    /// Whether every page is a side of a sheet that was scanned on both.
+    pub(super) fn is_duplex(&self) -> bool {
+        let sides = self.pages.iter().map(|page| page.side);
+        let both = [Side::Front, Side::Back].into_iter().cycle();
+        self.settings.is_some_and(|settings| settings.duplex)
+            && sides.zip(both).all(|(a, b)| a == b)
     }
 
     pub(super) fn reorder(&mut self, order: &[u32]) -> Result<(), Refusal> {
@@ -171,6 +206,7 @@ pub(super) fn offer(draft: &Draft) -> JobEvent {
     JobEvent::Paused {
         message,
         resumable: true,
+        doubts: None,
     }
 }
 

@@ -168,7 +168,12 @@ fn brief(action: &Action) -> String {
         Action::Tell(_, JobEvent::Adapted { message }) => format!("adapted: {message}"),
         Action::Tell(_, JobEvent::Feeding) => "feeding".to_owned(),
         Action::Tell(_, JobEvent::PageSaved { page, .. }) => format!("saved {page}"),
-        Action::Tell(_, JobEvent::Paused { message, resumable }) => {
+        Action::Tell(
+            _,
+            JobEvent::Paused {
+                message, resumable, ..
+            },
+        ) => {
             format!("paused {resumable}: {message}")
         }
         Action::Tell(_, JobEvent::StackEnd) => "end".to_owned(),
@@ -255,9 +260,10 @@ fn a_stop_is_told_to_the_page_in_hand_and_the_saved_ones_stay() {
         scene.expect(&["halt"]);
         scene.halted(true);
         match edit {
-            Edit::Stop => {
-                scene.expect(&["paused true: stopped; put page 2 and what follows back to go on"])
-            }
+            Edit::Stop => scene.expect(&[
+                "paused true: stopped; put page 2 and what follows back to go on. Page 2 is the sheet \
+                 after page 1: it came out last, or is the next in the feeder",
+            ]),
             _ => scene.expect(&["close"]),
         }
     }
@@ -303,7 +309,7 @@ fn a_jam_names_the_page_to_put_back_and_the_job_goes_on() {
     scene.fed(jam());
     scene.expect(&[
         "paused true: the paper is stuck; take it out, then put page 3 and what \
-                    follows back into the feeder and go on",
+         follows back into the feeder and go on. Page 3 is the sheet that was stuck",
     ]);
     scene.edit(Edit::AddMore);
     scene.expect(&["look"]);
@@ -403,7 +409,7 @@ fn stopping_takes_effect_after_the_page_in_hand() {
     scene.fed(page(2));
     scene.expect(&["saved 2", "page saved", "halt"]);
     scene.halted(true);
-    scene.expect(&["paused true: stopped; put page 3 and what follows back to go on"]);
+    assert!(scene.actions()[0].contains("put page 3 and what follows back to go on. Page 3 is"));
 }
 
 #[test]
@@ -619,14 +625,30 @@ fn a_scanner_that_takes_no_job_does_not_ask_for_sheets_that_never_moved() {
         ScannerErrorKind::Protocol,
         ScannerErrorKind::Offline,
         ScannerErrorKind::FeederEmpty,
+        ScannerErrorKind::CoverOpen,
+        ScannerErrorKind::PaperJam,
+        ScannerErrorKind::FeederFault,
     ] {
         let message = refusal_message(kind, "why", 1);
         assert!(!message.contains("put page"), "{message}");
+        assert!(!message.contains("go on"), "{message}");
     }
     let stuck = refusal_message(ScannerErrorKind::PaperJam, "why", 1);
     assert!(stuck.contains("take it out"), "{stuck}");
     let away = refusal_message(ScannerErrorKind::Offline, "why", 1);
     assert!(away.ends_with("see: scantrip device"), "{away}");
+    let words = |kind| refusal_message(kind, "no paper", 1);
+    assert_eq!(
+        words(ScannerErrorKind::CoverOpen),
+        "the cover is open; close it, then try again"
+    );
+    assert_eq!(
+        words(ScannerErrorKind::FeederEmpty),
+        "no paper; load the stack and try again"
+    );
+    // A job that is there goes on.
+    let open = refusal_message(ScannerErrorKind::CoverOpen, "why", 4);
+    assert!(open.contains("put page 4 and what follows back"), "{open}");
 }
 
 #[test]
@@ -863,6 +885,17 @@ fn open_duplex(scene: &mut Scene, pages: u32) {
     let job = scene.machine.jobs.get_mut(&JOB).expect("a job");
     let settings = job.settings.as_mut().expect("settings");
     settings.duplex = true;
+    for page in job.pages.iter_mut().skip(1).step_by(2) {
+        page.side = Side::Back;
+    }
+}
+
+fn doubt(kind: ScannerErrorKind) -> Fed {
+    Fed::Fault {
+        kind,
+        message: "why".to_owned(),
+        doubts_last: true,
+    }
 }
 
 #[test]
@@ -872,7 +905,7 @@ fn a_sheet_that_broke_off_between_its_sides_is_fed_again_from_its_front() {
     scene.fed(jam());
     scene.expect(&[
         "paused true: the paper is stuck; take it out, then put page 3 and what \
-                    follows back into the feeder and go on",
+         follows back into the feeder and go on. Page 3 (front of sheet 2) is the sheet that was stuck",
     ]);
     scene.edit(Edit::AddMore);
     scene.expect(&["void 3"]);
@@ -905,14 +938,121 @@ fn whole_sheets_are_not_fed_again() {
 fn a_page_that_the_scanner_doubts_is_named_and_marked() {
     let mut scene = Scene::new();
     scene.open(2, false);
-    scene.fed(Fed::Fault {
-        kind: ScannerErrorKind::PaperJam,
-        message: "stuck".to_owned(),
-        doubts_last: true,
-    });
-    let told = scene.actions().remove(0);
-    assert!(told.contains("The scanner doubts page 2"), "{told}");
+    scene.fed(doubt(ScannerErrorKind::Interrupted));
+    let event = scene.machine.poll_action();
+    let Some(Action::Tell(
+        _,
+        JobEvent::Paused {
+            message, doubts, ..
+        },
+    )) = event
+    else {
+        panic!("{event:?}");
+    };
+    assert_eq!(doubts, Some(2));
+    assert!(
+        message.ends_with(
+            ". Page 3 is the sheet after page 2: it came out last, or is the next in the feeder. \
+             Page 2 is in doubt; it is sealed and cannot be shown here. To be sure, put back all that \
+             came out after page 1 and scan page 2 again (`jobs continue --again 2`)"
+        ),
+        "{message}"
+    );
     let job = scene.machine.jobs.get(&JOB).expect("a job");
     let doubtful: Vec<bool> = job.pages.iter().map(|page| page.doubtful).collect();
     assert_eq!(doubtful, [false, true]);
+}
+
+#[test]
+fn the_last_page_is_scanned_again_and_no_other_however_often_that_is_asked_for() {
+    let mut scene = Scene::new();
+    scene.open(3, false);
+    scene.fed(doubt(ScannerErrorKind::Interrupted));
+    scene.actions();
+    scene.edit(Edit::Again { page: 2 });
+    scene.expect(&["refused Invalid: only the last page can be scanned again; it is page 3"]);
+    scene.edit(Edit::Again { page: 3 });
+    scene.expect(&["void 3"]);
+    scene.voided();
+    scene.expect(&["look"]);
+    let world = Scene::world(&scene.workflows, scene.recipient.as_ref());
+    scene
+        .machine
+        .handle_looked(Err("away".to_owned()), None, &world);
+    assert!(scene.actions()[0].starts_with("refused Scanner"));
+    // It is taken back already.
+    scene.edit(Edit::Again { page: 3 });
+    scene.expect(&["look"]);
+    assert_eq!(scene.machine.pages(JOB), Some(2));
+}
+
+#[test]
+fn both_sides_of_a_sheet_are_scanned_again() {
+    let mut scene = Scene::new();
+    open_duplex(&mut scene, 4);
+    scene.fed(doubt(ScannerErrorKind::Interrupted));
+    let told = scene.actions().remove(0);
+    assert!(
+        told.contains("Page 5 (front of sheet 3) is the sheet after page 4"),
+        "{told}"
+    );
+    assert!(
+        told.contains("Page 4 (back of sheet 2) is in doubt"),
+        "{told}"
+    );
+    assert!(
+        told.contains("all that came out after page 2 and"),
+        "{told}"
+    );
+    scene.edit(Edit::Again { page: 4 });
+    scene.expect(&["void 3"]);
+    scene.voided();
+    scene.expect(&["void 4"]);
+    scene.voided();
+    scene.expect(&["look"]);
+    assert_eq!(scene.machine.pages(JOB), Some(2));
+    // A front without its back is scanned again anyway.
+    let mut scene = Scene::new();
+    open_duplex(&mut scene, 3);
+    scene.fed(doubt(ScannerErrorKind::PaperJam));
+    assert!(!scene.actions()[0].contains("doubt"));
+}
+
+#[test]
+fn a_page_that_is_too_large_is_not_put_back_for_ever() {
+    let mut scene = Scene::new();
+    scene.open(1, false);
+    scene.fed(Fed::Fault {
+        kind: ScannerErrorKind::PageTooLarge,
+        message: "more than 255 MiB".to_owned(),
+        doubts_last: false,
+    });
+    scene.expect(&[
+        "paused false: page 2 is too large (more than 255 MiB); scan it with a lower resolution (`--dpi`) \
+         or in gray (`--color gray`)",
+    ]);
+}
+
+#[test]
+fn which_sheet_a_page_is_depends_on_what_happened() {
+    for (kind, page, sheet) in [
+        (
+            ScannerErrorKind::DoubleFeed,
+            2,
+            "the upper of the two sheets",
+        ),
+        (ScannerErrorKind::FeederFault, 2, "the next in the feeder"),
+        (
+            ScannerErrorKind::Truncated,
+            2,
+            "the sheet that came out last",
+        ),
+        (ScannerErrorKind::Interrupted, 1, "the first sheet"),
+    ] {
+        let words = rules::which(kind, page, "");
+        assert!(
+            words.ends_with(&format!(". Page {page} is {sheet}")),
+            "{words}"
+        );
+    }
 }

@@ -24,7 +24,8 @@ const LAST_IDENTITY: &str = "escl-identity";
 const LAST_FAULT: &str = "escl-fault";
 
 /// Faults of the feeder that devices may tell although they are cleared, and how they are kept.
-const STICKY: [(ScannerErrorKind, &str); 2] = [
+const STICKY: [(ScannerErrorKind, &str); 3] = [
+    (ScannerErrorKind::FeederFault, "feeder"),
     (ScannerErrorKind::PaperJam, "jam"),
     (ScannerErrorKind::DoubleFeed, "double-feed"),
 ];

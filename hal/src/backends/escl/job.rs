@@ -13,8 +13,10 @@
 //! Three rules make a document complete or a person asked:
 //! - A page counts when its image is whole ([`super::image`]), never by the status code alone.
 //! - The end is believed when the scanner's status does not speak against it: the job is not
-//!   aborted, no load broke off before, nothing that was counted is missing, and a job that
-//!   vanished left no paper behind.
+//!   aborted, no load broke off before, nothing that was counted is missing, no back of a sheet
+//!   is, and a job that vanished left no paper behind. A job that ended well and left paper
+//!   behind is followed by another one for the same document (Epson WF-2930 ends after each page).
+//!   When that one brings no page, the status lied and it was the end.
 //! - Status may lie (a jam that is cleared, counters that never agree): it can raise a doubt,
 //!   it can never take a whole page away. What it does not say raises one as well: a page that
 //!   comes after a load that failed may be the next sheet.
@@ -157,10 +159,20 @@ pub(crate) struct Job {
     state: State,
     wait: Option<Duration>,
     path: String,
+    /// Whether the feeder felt paper before the job.
+    felt_paper: bool,
     /// Paths of jobs that were there before.
     before: Vec<String>,
     /// Whole pages.
     received: u32,
+    /// Images in them: a PDF has several.
+    images: u32,
+    /// Whether some came as PDF.
+    in_pdf: bool,
+    /// Whole pages of the jobs before this one, which has followed them.
+    earlier: u32,
+    /// Whether another job is to follow, for the paper that is left.
+    follows: bool,
     /// Tries since the last whole page.
     tries: u32,
     /// Whether the device has listed the job.
@@ -191,15 +203,24 @@ impl Job {
     /// A job that asks for the ticket. `told` is the fault that a person was told of last.
     pub(crate) fn new(ticket: Ticket, quirks: Quirks, told: Option<ScannerErrorKind>) -> Self {
         let gray = ticket.in_gray();
+        Self::of(gray.into_iter().chain([ticket]).collect(), quirks, told)
+    }
+
+    fn of(tickets: Vec<Ticket>, quirks: Quirks, told: Option<ScannerErrorKind>) -> Self {
         Self {
-            tickets: gray.into_iter().chain([ticket]).collect(),
+            tickets,
             quirks,
             told,
             state: State::Over,
             wait: None,
             path: String::new(),
+            felt_paper: false,
             before: Vec::new(),
             received: 0,
+            images: 0,
+            in_pdf: false,
+            earlier: 0,
+            follows: false,
             tries: 0,
             listed: false,
             counted: Counted::default(),
@@ -254,6 +275,7 @@ impl Job {
     /// Ends the job.
     pub(crate) fn cancel(&mut self) {
         self.wait = None;
+        self.follows = false;
         self.outcome = Ok(Done::Stopped);
         if self.state == State::Over || self.path.is_empty() {
             self.state = State::Over;
@@ -280,7 +302,9 @@ impl Job {
             // The look before the job was given up.
             State::Over => self.path.is_empty() && self.outcome.is_err(),
             State::Finding { .. } => return false,
-            State::Cleaning { .. } | State::Cancelling { .. } => false,
+            // Another job was to follow.
+            State::Cleaning { .. } => self.follows,
+            State::Cancelling { .. } => false,
         };
         if in_hand {
             self.cancel();
@@ -300,8 +324,8 @@ impl Job {
     }
 
     /// Whole pages so far.
-    pub(crate) const fn received(&self) -> u32 {
-        self.received
+    pub(crate) const fn pages(&self) -> u32 {
+        self.earlier.saturating_add(self.received)
     }
 
     /// What is scanned: the wish, clamped, or in gray when the device takes no black and white.
@@ -360,12 +384,40 @@ impl Job {
     /// Ends the job on the device; then `outcome` is told.
     fn clean(&mut self, outcome: Result<Done, Fault>) {
         let ended_by_itself = outcome == Ok(Done::End);
-        self.outcome = outcome;
-        self.state = if self.path.is_empty() || (ended_by_itself && self.quirks.slow_delete) {
-            State::Over
+        self.outcome = self.at_the_end(outcome);
+        if self.path.is_empty() || (ended_by_itself && self.quirks.slow_delete) {
+            self.over();
         } else {
-            State::Cleaning { tries: 0 }
-        };
+            self.state = State::Cleaning { tries: 0 };
+        }
+    }
+
+    /// No paper for a job that has followed another one: that was the end.
+    fn at_the_end(&self, outcome: Result<Done, Fault>) -> Result<Done, Fault> {
+        match outcome {
+            Err(fault) if fault.kind == ScannerErrorKind::FeederEmpty && self.earlier > 0 => {
+                Ok(Done::End)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The job is over, and another one follows if that is due.
+    fn over(&mut self) {
+        self.state = State::Over;
+        if self.follows {
+            log::info!("escl: the job left paper in the feeder; another one follows");
+            let tickets = std::mem::take(&mut self.tickets);
+            *self = Self {
+                earlier: self.pages(),
+                status_works: self.status_works,
+                last_load: self.last_load,
+                state: State::Checking { tries: 0 },
+                // The feeder may need a moment to feel that it is empty.
+                wait: Some(LATER),
+                ..Self::of(tickets, self.quirks, None)
+            };
+        }
     }
 
     fn cleaned(&mut self, tries: u32, answer: &Answer) {
@@ -373,6 +425,8 @@ impl Job {
         if matches!(answer, Answer::Code(503, _)) && tries < 3 {
             self.wait = Some(LATER);
             self.state = State::Cleaning { tries: tries + 1 };
+        } else {
+            self.over();
         }
     }
 

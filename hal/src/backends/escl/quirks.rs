@@ -19,6 +19,8 @@ pub(crate) struct Quirks {
     pub(crate) gone_is_not_yet: bool,
     /// Takes minutes to delete a job that ended by itself.
     pub(crate) slow_delete: bool,
+    /// Ends a job after a page; `ScannerAdfProcessing` means then that there is more paper.
+    pub(crate) processing_is_paper: bool,
 }
 
 impl Quirks {
@@ -29,6 +31,7 @@ impl Quirks {
         first_page_after_ms: 0,
         gone_is_not_yet: false,
         slow_delete: false,
+        processing_is_paper: false,
     };
 
     /// Those of a device.
@@ -42,6 +45,7 @@ impl Quirks {
             all.first_page_after_ms = all.first_page_after_ms.max(more.first_page_after_ms);
             all.gone_is_not_yet |= more.gone_is_not_yet;
             all.slow_delete |= more.slow_delete;
+            all.processing_is_paper |= more.processing_is_paper;
         }
         all
     }
@@ -99,6 +103,15 @@ const TABLE: &[Row] = &[
             ..Quirks::NONE
         },
     ),
+    // #357, #385: one page and `Completed`, while the device goes on feeding.
+    row(
+        "EPSON WF-2930",
+        "",
+        Quirks {
+            processing_is_paper: true,
+            ..Quirks::NONE
+        },
+    ),
     // #39, #347.
     row(
         "Brother",
@@ -147,7 +160,7 @@ mod tests {
         assert!(Quirks::of("HP LaserJet M630", "HP_Compact_Server").localhost);
         assert!(!Quirks::of("HP LaserJet M426", "HP HTTP Server; HP M426").localhost);
         let epson = Quirks::of("Epson WF-2930", "");
-        assert!(epson.host_with_port && !epson.early_404);
+        assert!(epson.host_with_port && epson.processing_is_paper && !epson.early_404);
         assert_eq!(Quirks::of("", ""), Quirks::NONE);
     }
 

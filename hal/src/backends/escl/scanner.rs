@@ -142,7 +142,7 @@ impl Scanner for EsclScanner {
         let Some(mut job) = self.job.take() else {
             return Err(error(ScannerErrorKind::Protocol, "no job was started"));
         };
-        let (ticket, page) = (job.ticket().cloned(), job.received());
+        let (ticket, page) = (job.ticket().cloned(), job.pages());
         job.load();
         match self.run(job, sink)? {
             Done::Page(facts) => {

@@ -44,7 +44,7 @@ pub(crate) enum AdfState {
     Empty,
     /// Paper is stuck.
     Jam,
-    /// A sheet was not taken, or two at once.
+    /// A sheet was not taken in.
     Mispick,
     /// Two sheets went in at once.
     Multipick,
@@ -129,9 +129,9 @@ impl Status {
             AdfState::Loaded => HalAdfState::Loaded,
             AdfState::Empty => HalAdfState::Empty,
             AdfState::Jam => HalAdfState::Jam,
-            AdfState::Mispick | AdfState::Multipick => HalAdfState::MultipickDetected,
+            AdfState::Multipick => HalAdfState::MultipickDetected,
             AdfState::HatchOpen => HalAdfState::HatchOpen,
-            AdfState::DuplexSize | AdfState::Tray => HalAdfState::Fault,
+            AdfState::Mispick | AdfState::DuplexSize | AdfState::Tray => HalAdfState::Fault,
             AdfState::Processing | AdfState::Other(_) => HalAdfState::Processing,
         });
         ScannerStatus { state, adf }
@@ -231,6 +231,88 @@ mod tests {
             to_transfer: Some(1),
         };
         assert_eq!(status.jobs, [expected, JobInfo::default()]);
+    }
+
+    macro_rules! told {
+        ($name:literal) => {
+            include_str!(concat!(
+                "../../../../tests/fixtures/escl/status/",
+                $name,
+                ".xml"
+            ))
+        };
+    }
+
+    #[test]
+    fn what_makers_say_is_read() {
+        use AdfState::{Empty, HatchOpen, Jam, Loaded, Processing};
+        use JobState::{Aborted, Completed, Processing as Runs};
+        let busy = State::Processing;
+        for (document, state, adf, job) in [
+            (told!("hp-idle"), State::Idle, Some(Empty), None),
+            (told!("hp-processing"), busy, Some(Empty), Some((Runs, 0))),
+            (told!("hp-jam"), State::Idle, Some(Jam), Some((Aborted, 36))),
+            (
+                told!("epson-one-page"),
+                busy,
+                Some(Processing),
+                Some((Completed, 1)),
+            ),
+            (
+                told!("epson-empty"),
+                State::Idle,
+                Some(Empty),
+                Some((Completed, 1)),
+            ),
+            (told!("kyocera-empty"), State::Idle, Some(Processing), None),
+            (
+                told!("kyocera-processing"),
+                busy,
+                Some(Processing),
+                Some((Runs, 2)),
+            ),
+            (told!("canon-empty"), State::Idle, Some(Empty), None),
+            (
+                told!("canon-jam"),
+                State::Stopped,
+                Some(Jam),
+                Some((Aborted, 0)),
+            ),
+            (
+                told!("xerox-jam"),
+                State::Idle,
+                Some(Jam),
+                Some((Aborted, 0)),
+            ),
+            (
+                told!("brother-loaded"),
+                State::Idle,
+                Some(Loaded),
+                Some((Completed, 1)),
+            ),
+            (told!("airsane-loaded"), State::Idle, Some(Loaded), None),
+            (
+                told!("airsane-cover"),
+                State::Stopped,
+                Some(HatchOpen),
+                Some((Aborted, 4)),
+            ),
+            (told!("glass-only"), State::Testing, None, None),
+        ] {
+            let status = Status::parse(document.as_bytes()).unwrap();
+            assert_eq!(status.state, state, "{document}");
+            assert_eq!(status.adf, adf, "{document}");
+            let jobs = status.jobs.iter();
+            let read = jobs.map(|job| job.state.zip(job.completed)).next();
+            assert_eq!(read.flatten(), job, "{document}");
+            for job in status.jobs {
+                assert!(job.path.starts_with("/eSCL/ScanJobs/"), "{document}");
+                assert!(
+                    !job.uuid.is_empty() && !job.reasons.is_empty(),
+                    "{document}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -11,6 +11,10 @@ pub(super) const NO_PAPER: &str = "there is no paper in the feeder";
 pub(super) const PERHAPS_NO_PAPER: &str =
     "the scanner does not feed; there is probably no paper in the feeder";
 
+/// Of a feeder that tells of a jam when a job begins, and of none before (Canon MF410, Xerox 3345).
+pub(super) const JAM_WITHOUT_PAPER: &str =
+    "the scanner tells of a jam and has fed nothing; there is probably no paper in the feeder";
+
 /// What stopped a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -37,7 +41,7 @@ pub(super) fn of_feeder(adf: &AdfState) -> Option<Fault> {
     use ScannerErrorKind as Kind;
     let (kind, message) = match adf {
         AdfState::Jam => (Kind::PaperJam, "paper is stuck"),
-        AdfState::Mispick => (Kind::PaperJam, "a sheet was not taken in"),
+        AdfState::Mispick => (Kind::FeederFault, "a sheet was not taken in"),
         AdfState::Multipick => (Kind::DoubleFeed, "two sheets went in at once"),
         AdfState::HatchOpen => (Kind::CoverOpen, "the feeder's cover is open"),
         AdfState::DuplexSize => (
@@ -78,8 +82,11 @@ impl Job {
             AdfState::Empty if without_paper => {
                 Some(Fault::new(ScannerErrorKind::FeederEmpty, NO_PAPER))
             }
-            AdfState::Processing
-                if without_paper && job?.reasons.contains("ResourcesAreNotReady") =>
+            // A job that has followed another one may have been asked for by a status that lies.
+            AdfState::Processing | AdfState::Loaded
+                if without_paper
+                    && (*feeder? == AdfState::Processing || self.earlier > 0)
+                    && job?.reasons.contains("ResourcesAreNotReady") =>
             {
                 Some(Fault::new(ScannerErrorKind::FeederEmpty, PERHAPS_NO_PAPER))
             }
@@ -98,12 +105,19 @@ impl Job {
 
     /// What the counters add: a page that was scanned and is lost, or one too many here.
     pub(super) fn with_counts(&self, mut fault: Fault) -> Fault {
+        use ScannerErrorKind as Kind;
         fault.doubts_last_page |= self.doubtful && self.received > 0;
         if self.counted.is_believed() {
             if self.counted.completed > self.received {
                 let lost = self.counted.completed - self.received;
                 fault.message =
                     format!("{}; {lost} went through and did not arrive", fault.message);
+                // What is stuck or was not taken in is then perhaps not the page to go on from.
+                if let Kind::PaperJam | Kind::DoubleFeed | Kind::CoverOpen | Kind::FeederFault =
+                    fault.kind
+                {
+                    fault.kind = Kind::Interrupted;
+                }
             } else if self.counted.completed < self.received {
                 fault.doubts_last_page = true;
             }

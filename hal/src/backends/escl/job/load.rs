@@ -5,7 +5,7 @@ use super::fault::{Fault, NO_PAPER};
 use super::place::Proof;
 use super::start::refusal;
 use super::{After, Answer, Counted, Done, Job, NOT_READY, State, later};
-use crate::scanner::ScannerErrorKind;
+use crate::scanner::{DocumentFormat, ScannerErrorKind};
 
 /// Tries after an answer that says the end too early, or an error that may pass.
 const DOUBT_TRIES: u32 = 3;
@@ -16,10 +16,11 @@ const LOOK_EVERY: u32 = 5;
 
 impl Job {
     pub(super) fn loaded(&mut self, answer: Answer) {
-        let page = self.received.saturating_add(1);
         match answer {
             Answer::Page(facts, took) => {
-                self.received = page;
+                self.received = self.received.saturating_add(1);
+                self.images = self.images.saturating_add(facts.images.into());
+                self.in_pdf |= facts.format == DocumentFormat::Pdf;
                 self.last_load = took;
                 self.tries = 0;
                 let proof = self.places.succeed();
@@ -33,8 +34,8 @@ impl Job {
                 self.clean(Err(fault));
             }
             Answer::TooLarge => {
-                let message = format!("page {page} is larger than 255 MiB");
-                self.clean(Err(Fault::new(ScannerErrorKind::Protocol, message)));
+                let message = "more than 255 MiB";
+                self.clean(Err(Fault::new(ScannerErrorKind::PageTooLarge, message)));
             }
             Answer::Code(503, after) => {
                 self.laters += 1;
@@ -126,12 +127,11 @@ impl Job {
 
     /// What speaks against a whole page that came after a load that failed.
     pub(super) fn gap_fault(&self) -> Fault {
-        let page = self.received;
         let message = match self.skipped {
-            true => format!("a sheet is missing before page {page}: an attempt at it failed"),
-            false => format!(
-                "page {page} came after an attempt that failed, a sheet may be missing before it"
-            ),
+            true => "a sheet is missing before the last page: an attempt at it failed",
+            false => {
+                "the last page came after an attempt that failed; a sheet may be missing before it"
+            }
         };
         let mut fault = Fault::new(ScannerErrorKind::Interrupted, message);
         fault.doubts_last_page = true;
@@ -174,7 +174,7 @@ impl Job {
             return self.clean(Err(self.with_counts(doubt)));
         }
         if self.received > 0 {
-            return self.clean(Ok(Done::End));
+            return self.end(seen);
         }
         let fault = match self.glass() {
             false => Fault::new(ScannerErrorKind::FeederEmpty, NO_PAPER),
@@ -195,13 +195,24 @@ impl Job {
         if let Some(why) = &self.broken
             && (self.received == 0 || counted != Some(self.received))
         {
-            let page = self.received.saturating_add(1);
-            return Some(interrupted(&format!("page {page} did not come: {why}")));
+            return Some(interrupted(&format!("it did not come: {why}")));
         }
-        if self.received == 0 || completed {
+        if self.received == 0 {
             return None;
         }
-        let paper = seen.status.adf == Some(AdfState::Loaded) && !self.glass();
+        if self.is_half_a_sheet() {
+            return Some(interrupted("the back of the last sheet did not come"));
+        }
+        let loaded = self.is_loaded(seen);
+        // It may go on feeding, and give nobody what it scans: nothing follows by itself.
+        let feeding = self.quirks.processing_is_paper
+            && seen.status.adf == Some(AdfState::Processing)
+            && !self.glass();
+        let paper = loaded || feeding;
+        let all_here = counted.is_some_and(|it| it == self.received || it == self.images);
+        if completed && (!paper || (loaded && all_here)) {
+            return None;
+        }
         if paper && seen.forgotten {
             return Some(interrupted(
                 "the scanner has forgotten the job; was it restarted?",
@@ -215,6 +226,22 @@ impl Job {
         paper.then(|| interrupted("the scanner ended the job with paper left in the feeder"))
     }
 
+    /// The end is believed. What is in the feeder still are the pages after those.
+    fn end(&mut self, seen: &Seen) {
+        self.follows = self.is_loaded(seen);
+        self.clean(Ok(Done::End));
+    }
+
+    fn is_loaded(&self, seen: &Seen) -> bool {
+        seen.status.adf == Some(AdfState::Loaded) && !self.glass()
+    }
+
+    /// Whether the last front has no back. How many sides are in a PDF is not always known.
+    fn is_half_a_sheet(&self) -> bool {
+        let duplex = self.ticket().is_some_and(|ticket| ticket.settings.duplex);
+        duplex && !self.in_pdf && self.images % 2 == 1
+    }
+
     /// The job is gone. Some devices end every job so, some mean that the page is not ready yet.
     fn after_410(&mut self, seen: &Seen) {
         if let Some(fault) = self.told_fault(&seen.status, seen.job.as_ref()) {
@@ -225,7 +252,7 @@ impl Job {
         }
         let completed = seen.job.as_ref().and_then(|job| job.state) == Some(JobState::Completed);
         if completed && self.received > 0 && self.missing(seen, true).is_none() {
-            return self.clean(Ok(Done::End));
+            return self.end(seen);
         }
         let fault = Fault::new(
             ScannerErrorKind::Cancelled,
@@ -244,7 +271,7 @@ impl Job {
         }
         let completed = seen.job.as_ref().and_then(|job| job.state) == Some(JobState::Completed);
         if completed && self.received > 0 && self.missing(seen, true).is_none() {
-            return self.clean(Ok(Done::End));
+            return self.end(seen);
         }
         let message = format!("the scanner answers HTTP {code}");
         let fault = Fault::new(ScannerErrorKind::Interrupted, message);

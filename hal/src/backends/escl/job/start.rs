@@ -1,7 +1,7 @@
 //! From the wish to a job on the device.
 
 use super::super::status::{AdfState, JobState, State as DeviceState, Status};
-use super::fault::{Fault, NO_PAPER, PERHAPS_NO_PAPER, of_feeder};
+use super::fault::{Fault, JAM_WITHOUT_PAPER, NO_PAPER, PERHAPS_NO_PAPER, of_feeder};
 use super::{Answer, BUSY_TRIES, Done, Job, LATER, State, later};
 use crate::scanner::ScannerErrorKind;
 
@@ -28,9 +28,13 @@ impl Job {
         if feeder == Some(&AdfState::Empty) {
             return self.refuse(Fault::new(ScannerErrorKind::FeederEmpty, NO_PAPER));
         }
-        // What a person was told of before may be mended and still told (HP): try.
+        self.felt_paper = feeder == Some(&AdfState::Loaded);
+        // What a person was told of before may be mended and still told (HP): try. So may be a jam
+        // that was none.
+        let was_empty = self.told == Some(ScannerErrorKind::FeederEmpty);
         if let Some(fault) = feeder.and_then(of_feeder)
             && Some(fault.kind) != self.told
+            && !(was_empty && feeder == Some(&AdfState::Jam))
             && fault.kind != ScannerErrorKind::DuplexSize
         {
             return self.refuse(fault);
@@ -113,11 +117,21 @@ impl Job {
         let feeder = status.adf.as_ref().filter(|_| !self.glass());
         let fault = match feeder {
             Some(AdfState::Empty) => Fault::new(ScannerErrorKind::FeederEmpty, NO_PAPER),
+            // Nothing was stuck before, nothing has moved, and no paper was felt.
+            Some(AdfState::Jam)
+                if code == 409 && self.told.is_none() && !self.felt_paper && self.earlier == 0 =>
+            {
+                Fault::new(ScannerErrorKind::FeederEmpty, JAM_WITHOUT_PAPER)
+            }
             feeder => feeder
                 .and_then(of_feeder)
                 .unwrap_or_else(|| match (code, status.state) {
                     (_, DeviceState::Processing | DeviceState::Testing) => busy(),
-                    // The settings are within what it offers: it is the state of the feeder.
+                    // The settings are within what it offers, or have just been taken: it is the
+                    // state of the feeder.
+                    (409, _) if self.earlier > 0 => {
+                        Fault::new(ScannerErrorKind::FeederEmpty, PERHAPS_NO_PAPER)
+                    }
                     (409, _) if !self.glass() && status.adf != Some(AdfState::Loaded) => {
                         Fault::new(ScannerErrorKind::FeederEmpty, PERHAPS_NO_PAPER)
                     }
@@ -135,11 +149,15 @@ impl Job {
         self.path = path;
         self.state = State::Open;
         self.outcome = Ok(Done::Started);
+        // A page is waited for.
+        if self.earlier > 0 {
+            self.load();
+        }
     }
 
     /// No job has begun.
     fn refuse(&mut self, fault: Fault) {
-        self.outcome = Err(fault);
+        self.outcome = self.at_the_end(Err(fault));
         self.state = State::Over;
     }
 }

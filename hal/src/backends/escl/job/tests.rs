@@ -1,6 +1,7 @@
 //! Timelines: what the device says and what must be asked next. Time is the sum of the waits.
 
 mod doubts;
+mod follow;
 
 use proptest::prelude::*;
 
@@ -568,7 +569,7 @@ fn a_stop_gives_the_page_in_hand_up_and_ends_the_job_at_once() {
         assert!(talk.waited.is_zero(), "{answers:?}");
         talk.expect("status", status(AdfState::Loaded, JobState::Canceled, 2, 0));
         assert_eq!(talk.kind(), ScannerErrorKind::SinkRefused);
-        assert!(talk.job.is_over() && talk.job.received() == 2);
+        assert!(talk.job.is_over() && talk.job.pages() == 2);
     }
 }
 

@@ -79,7 +79,7 @@ fn a_page_after_an_attempt_that_failed_is_doubted_unless_the_counters_agree() {
         talk.expect("delete", code(200));
         let fault = talk.reached().unwrap_err();
         assert_eq!(fault.kind, ScannerErrorKind::Interrupted);
-        assert!(fault.doubts_last_page && fault.message.contains(&format!("page {}", pages + 1)));
+        assert!(fault.doubts_last_page && fault.message.contains("may be missing before it"));
     }
 }
 
@@ -184,6 +184,8 @@ fn a_page_that_says_to_be_the_one_that_failed_is_not_doubted() {
         }
         talk.expect("delete", code(200));
         let fault = talk.reached().unwrap_err();
-        assert!(fault.doubts_last_page && fault.message.contains("is missing before page 2"));
+        assert!(
+            fault.doubts_last_page && fault.message.contains("is missing before the last page")
+        );
     }
 }

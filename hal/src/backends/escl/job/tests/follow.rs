@@ -1,0 +1,196 @@
+//! A device that ends its job and leaves paper in the feeder (Epson WF-2930).
+
+use super::*;
+
+/// After so many pages the device ends the job well, with that many counted.
+fn ends(talk: &mut Talk, adf: AdfState, counted: u32) {
+    talk.expect("next", code(404));
+    talk.expect("status", status(adf, JobState::Completed, counted, 0));
+}
+
+/// A second job for the same document, asked for of its own accord.
+fn follows(talk: &mut Talk) {
+    talk.expect("delete", code(200));
+    talk.expect("status", idle(AdfState::Loaded));
+    talk.expect("create", Answer::Created("/eSCL/ScanJobs/7".to_owned()));
+}
+
+fn duplex(pages: u32) -> Talk {
+    let mut talk = Talk::pages(pages);
+    for ticket in &mut talk.job.tickets {
+        ticket.settings.duplex = true;
+    }
+    talk
+}
+
+#[test]
+fn paper_that_a_job_leaves_is_scanned_by_another_one() {
+    for first in [1, 2] {
+        let mut talk = Talk::pages(first);
+        ends(&mut talk, AdfState::Loaded, first);
+        follows(&mut talk);
+        talk.expect("next", whole());
+        let scanning = status(AdfState::Loaded, JobState::Processing, 1, 0);
+        talk.expect("status", scanning);
+        assert_eq!(talk.reached(), Ok(Done::Page(FACTS)));
+        assert_eq!(talk.job.pages(), first + 1);
+        assert_eq!(talk.waited, Duration::from_secs(1));
+        talk.job.load();
+        ends(&mut talk, AdfState::Empty, 1);
+        talk.expect("delete", code(404));
+        assert_eq!(talk.reached(), Ok(Done::End));
+        assert!(talk.job.is_over());
+    }
+}
+
+#[test]
+fn a_job_that_follows_and_brings_no_page_was_the_end() {
+    // The feeder feels late that it is empty.
+    let mut talk = Talk::pages(1);
+    ends(&mut talk, AdfState::Loaded, 1);
+    talk.expect("delete", code(200));
+    talk.expect("status", idle(AdfState::Empty));
+    assert_eq!(talk.reached(), Ok(Done::End));
+    // It says for ever that it is loaded, and takes no job.
+    let mut talk = Talk::pages(1);
+    ends(&mut talk, AdfState::Loaded, 1);
+    talk.expect("delete", code(200));
+    talk.expect("status", idle(AdfState::Loaded));
+    talk.expect("create", code(409));
+    talk.expect("status", idle(AdfState::Loaded));
+    assert_eq!(talk.reached(), Ok(Done::End));
+    assert!(talk.job.is_over());
+    // It takes one and gives it up (AirSane tells an empty feeder as loaded when it rests).
+    let mut talk = Talk::pages(1);
+    ends(&mut talk, AdfState::Loaded, 1);
+    follows(&mut talk);
+    talk.expect("next", code(409));
+    let Answer::Status(mut gave_up) = status(AdfState::Loaded, JobState::Aborted, 0, 0) else {
+        panic!("no status");
+    };
+    gave_up.jobs[0].reasons = "ResourcesAreNotReady".to_owned();
+    talk.expect("status", Answer::Status(gave_up));
+    talk.expect("delete", code(200));
+    assert_eq!(talk.reached(), Ok(Done::End));
+    // It takes one, and gives nothing.
+    let mut talk = Talk::pages(1);
+    ends(&mut talk, AdfState::Loaded, 1);
+    follows(&mut talk);
+    while talk.asks() == "next" {
+        ends(&mut talk, AdfState::Loaded, 0);
+    }
+    talk.expect("delete", code(200));
+    assert_eq!(talk.reached(), Ok(Done::End));
+    assert!(talk.job.is_over());
+}
+
+#[test]
+fn paper_that_is_left_by_a_job_that_does_not_count_right_is_told() {
+    let uncounted = |status: Answer| {
+        let Answer::Status(mut status) = status else {
+            panic!("no status");
+        };
+        status.jobs[0].completed = None;
+        Answer::Status(status)
+    };
+    for counted in [Some(0), Some(2), None] {
+        let mut talk = Talk::pages(1);
+        while talk.asks() == "next" {
+            talk.expect("next", code(404));
+            let told = status(
+                AdfState::Loaded,
+                JobState::Completed,
+                counted.unwrap_or(0),
+                0,
+            );
+            talk.expect(
+                "status",
+                if counted.is_none() {
+                    uncounted(told)
+                } else {
+                    told
+                },
+            );
+        }
+        talk.expect("delete", code(200));
+        assert_eq!(talk.kind(), ScannerErrorKind::Interrupted, "{counted:?}");
+    }
+}
+
+#[test]
+fn a_fault_of_the_job_that_follows_is_told() {
+    for (adf, kind) in [
+        (AdfState::Jam, ScannerErrorKind::PaperJam),
+        (AdfState::HatchOpen, ScannerErrorKind::CoverOpen),
+    ] {
+        let mut talk = Talk::pages(1);
+        ends(&mut talk, AdfState::Loaded, 1);
+        talk.expect("delete", code(200));
+        talk.expect("status", idle(adf.clone()));
+        assert_eq!(talk.kind(), kind);
+        let mut talk = Talk::pages(1);
+        ends(&mut talk, AdfState::Loaded, 1);
+        follows(&mut talk);
+        talk.expect("next", code(404));
+        talk.expect("status", status(adf, JobState::Aborted, 0, 0));
+        talk.expect("delete", code(200));
+        assert_eq!(talk.kind(), kind);
+    }
+}
+
+#[test]
+fn both_sides_of_a_sheet_are_in_one_job() {
+    let mut talk = duplex(2);
+    ends(&mut talk, AdfState::Loaded, 2);
+    follows(&mut talk);
+    assert_eq!(talk.asks(), "next");
+    // Ended after a front, whether there is more paper or not.
+    for adf in [AdfState::Loaded, AdfState::Empty] {
+        let mut talk = duplex(1);
+        while talk.asks() == "next" {
+            ends(&mut talk, adf.clone(), 1);
+        }
+        talk.expect("delete", code(200));
+        let fault = talk.reached().unwrap_err();
+        assert_eq!(fault.kind, ScannerErrorKind::Interrupted);
+        assert!(fault.message.contains("back of the last sheet"));
+    }
+}
+
+#[test]
+fn a_stop_ends_what_follows() {
+    for steps in 0..3 {
+        let mut talk = Talk::pages(1);
+        ends(&mut talk, AdfState::Loaded, 1);
+        if steps > 0 {
+            talk.expect("delete", code(200));
+        }
+        if steps > 1 {
+            talk.expect("status", idle(AdfState::Loaded));
+        }
+        talk.job.handle_stop();
+        while talk.asks() != "done" {
+            let asked = talk.asks();
+            assert_ne!(asked, "create");
+            talk.expect(asked, code(404));
+        }
+        assert_eq!(talk.kind(), ScannerErrorKind::SinkRefused, "{steps}");
+        assert!(talk.job.is_over());
+    }
+}
+
+#[test]
+fn a_device_that_goes_on_feeding_after_its_one_page_is_told() {
+    for (processing_is_paper, ended_well) in [(true, false), (false, true)] {
+        let quirks = Quirks {
+            processing_is_paper,
+            ..Quirks::default()
+        };
+        let mut talk = Talk::with_pages(quirks, 1);
+        while talk.asks() == "next" {
+            ends(&mut talk, AdfState::Processing, 1);
+        }
+        talk.expect("delete", code(200));
+        assert_eq!(talk.reached().is_ok(), ended_well);
+    }
+}
