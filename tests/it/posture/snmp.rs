@@ -105,7 +105,8 @@ fn a_community_in_a_file_opens_the_tables_and_never_leaves_the_device() {
     let lists = |port: &String| listening.split(',').any(|it| it == port);
     assert!(lists(&exposed), "{exposed}: {listening}");
     assert!(!lists(&hidden), "{hidden}: {listening}");
-    assert!(!lists(&"+?".to_owned()), "{device}");
+    // Whether the list is whole depends on sockets that other tests open and close meanwhile;
+    // `snmpd_tells_who_listens_as_the_kernel_does` of the HAL looks at that, alone with snmpd.
     assert_eq!(verdict, "not-secure", "{device}");
     assert_eq!(setting(&device, "fw.version_approved").0, "1.06");
     assert_eq!(setting(&device, "net.snmp_default_community").0, "none");
