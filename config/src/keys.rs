@@ -369,11 +369,10 @@ fn loopback(value: &DeValue<'_>) -> Result<SocketAddr, Refusal> {
 
 fn tls_versions(value: &DeValue<'_>) -> Result<TlsVersions, Refusal> {
     let list = value.as_array().ok_or(Unexpected)?;
-    let mut versions: Vec<Option<&str>> = list.iter().map(|it| it.get_ref().as_str()).collect();
-    versions.sort_unstable();
+    let versions: Vec<Option<&str>> = list.iter().map(|it| it.get_ref().as_str()).collect();
     match versions.as_slice() {
         [Some("1.2")] => Ok(TlsVersions::Tls12),
-        [Some("1.2"), Some("1.3")] => Ok(TlsVersions::Tls12AndTls13),
+        [Some("1.2"), Some("1.3")] | [Some("1.3"), Some("1.2")] => Ok(TlsVersions::Tls12AndTls13),
         _ => Err(Unexpected),
     }
 }

@@ -26,9 +26,6 @@ pub(crate) fn config(text: &str) -> Result<Config, Vec<Fault>> {
         Ok(file) => reader.file(file.get_ref()),
         Err(error) => reader.fault(error.span().unwrap_or(0..0), one_line(error.message())),
     }
-    reader
-        .faults
-        .sort_by_key(|fault| (fault.line, fault.column));
     if reader.faults.is_empty() {
         Ok(reader.config)
     } else {
@@ -221,11 +218,18 @@ impl Reader<'_> {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let in_line = before.get(line_start..).unwrap_or_default();
-        self.faults.push(Fault {
-            line: before.matches('\n').count() + 1,
-            column: in_line.chars().count() + 1,
-            message,
-        });
+        let line = before.matches('\n').count() + 1;
+        let column = in_line.chars().count() + 1;
+        let faults = &mut self.faults;
+        let at = faults.partition_point(|it| (it.line, it.column) <= (line, column));
+        faults.insert(
+            at,
+            Fault {
+                line,
+                column,
+                message,
+            },
+        );
     }
 }
 

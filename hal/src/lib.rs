@@ -26,6 +26,8 @@ pub mod scanner;
 pub mod settings;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "std")]
+mod sorted;
 pub mod storage;
 #[cfg(feature = "std")]
 pub mod web;

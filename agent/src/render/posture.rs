@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use scantrip_cloud_client::posture::assess::{Assessment, Finding, Outcome};
 use scantrip_cloud_client::posture::score::{COVERAGE_MIN_PERCENT, Grade, Score};
-use scantrip_cloud_client::wire::Severity;
+use scantrip_cloud_client::wire::Severity::{self, Critical, High, Low, Medium};
 
 use super::{count, plain, time, wrapped};
 use crate::api::{SettingView, SettingsView};
@@ -23,11 +23,15 @@ pub(crate) fn page(view: &SettingsView, assessment: &Assessment, width: usize) -
         width,
     };
     page.head(assessment);
-    let mut findings: Vec<&Finding> = assessment.findings.iter().collect();
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let with = |wanted: fn(&Finding) -> bool| {
-        let all = findings.iter().copied();
-        all.filter(|finding| wanted(finding)).collect::<Vec<_>>()
+        let worst_first = [Critical, High, Medium, Low]
+            .into_iter()
+            .flat_map(|severity| {
+                let all = assessment.findings.iter();
+                all.filter(move |finding| finding.severity == severity)
+            });
+        let wanted = worst_first.filter(|finding| wanted(finding));
+        wanted.collect::<Vec<&Finding>>()
     };
     page.wrong(view, &with(Finding::counts_as_failure));
     page.unknown(view, &with(|finding| is_undecided(finding.outcome)));

@@ -122,8 +122,7 @@ impl View<'_> {
 /// The security settings, read now, and whether any changed.
 pub(super) fn settings(context: &Context) -> (SettingsView, bool) {
     let mut settings = Vec::new();
-    let gate = context.read_settings(&mut |setting| settings.push(setting_view(&setting)));
-    settings.sort_by(|a: &SettingView, b| a.id.cmp(&b.id));
+    let gate = context.read_settings(&mut |setting| add(&mut settings, &setting));
     let known = context.known_settings();
     let desired = context.state.load::<DesiredState>();
     let desired = desired.inspect_err(|error| log::warn!("settings: {}", chain(error)));
@@ -154,9 +153,8 @@ pub(crate) fn settings_alone(
         Setting::unknown(row, Why::NotAnswered, detail, Method::Compared, "")
     };
     posture::read(Some(source), all, restarted, &mut |setting| {
-        settings.push(setting_view(&setting));
+        add(&mut settings, &setting);
     });
-    settings.sort_by(|a: &SettingView, b| a.id.cmp(&b.id));
     SettingsView {
         settings,
         device: device.map(described).unwrap_or_default(),
@@ -165,6 +163,12 @@ pub(crate) fn settings_alone(
         changes: Vec::new(),
         seen: Vec::new(),
     }
+}
+
+/// Keeps the order of ids.
+fn add(settings: &mut Vec<SettingView>, setting: &Setting) {
+    let at = settings.partition_point(|it| it.id.as_str() < setting.id);
+    settings.insert(at, setting_view(setting));
 }
 
 fn setting_view(setting: &Setting) -> SettingView {

@@ -175,7 +175,9 @@ pub fn check_all(
 #[must_use]
 pub fn ids(requires: &[String]) -> BTreeSet<String> {
     let parsed = requires.iter().map(|text| text.parse::<Requirement>());
-    parsed.flatten().map(|requirement| requirement.id).collect()
+    let mut ids = BTreeSet::new();
+    ids.extend(parsed.flatten().map(|requirement| requirement.id));
+    ids
 }
 
 /// Known ids that look like `id`: the same but for a slip or two, or with the same last word.

@@ -35,6 +35,7 @@ use super::{Reading, Revision, Row, Setting, SettingsSource, Why};
 use crate::backends::system::SystemClock;
 use crate::clock::Clock as _;
 use crate::printer::PrinterStatus;
+use crate::sorted::sorted;
 
 /// What is asked, and where.
 pub struct NetworkOptions {
@@ -278,7 +279,7 @@ fn read_address(
     each: &mut dyn FnMut(Setting),
 ) {
     let host = host(address);
-    let topics = rows_of(wanted).map(|(_, (_, topic, _))| *topic).collect();
+    let topics = sorted(rows_of(wanted).map(|(_, (_, topic, _))| *topic));
     let (ports, community) = (&options.ports, options.community.as_ref());
     let facts = ask::Facts {
         now,

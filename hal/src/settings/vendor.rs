@@ -90,10 +90,12 @@ impl Mapping {
         let entries = table.get("setting").and_then(Value::as_array);
         let mut lines = Vec::new();
         for (index, entry) in entries.into_iter().flatten().enumerate() {
-            lines.push(line(entry).map_err(|problem| MappingError::Entry {
+            let line = line(entry).map_err(|problem| MappingError::Entry {
                 number: index + 1,
                 problem,
-            })?);
+            })?;
+            let at = lines.partition_point(|it: &Line| it.row.id <= line.row.id);
+            lines.insert(at, line);
         }
         if let Some(name) = table
             .keys()
@@ -102,7 +104,6 @@ impl Mapping {
             let problem = format!("unknown key {name:?} before it");
             return Err(MappingError::Entry { number: 1, problem });
         }
-        lines.sort_by_key(|line| line.row.id);
         Ok(Self { lines })
     }
 

@@ -168,7 +168,9 @@ fn compare(
     // By id, each as a change from nothing to its value.
     let states = |reading: &[ReportSetting]| -> BTreeMap<String, String> {
         let all = changes(&[], reading).into_iter();
-        all.map(|it| (it.id, it.to)).collect()
+        let mut states = BTreeMap::new();
+        states.extend(all.map(|it| (it.id, it.to)));
+        states
     };
     let (mut before, after) = (states(before), states(reading));
     before.extend(pending.iter().map(|it| (it.id.clone(), it.to.clone())));

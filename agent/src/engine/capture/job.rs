@@ -83,14 +83,20 @@ impl Job {
 
     /// The objects of the sheet that was scanned last: with a back, its front as well.
     pub(super) fn last_sheet(&self) -> Vec<u32> {
-        let mut pages: Vec<&Page> = self.pages.iter().collect();
-        pages.sort_unstable_by_key(|page| page.object);
-        let last = match pages.as_slice() {
-            [.., front, back] if back.side == Side::Back && front.side == Side::Front => 2,
-            pages => pages.len().min(1),
+        let before = |object| {
+            let earlier = self.pages.iter().filter(move |page| page.object < object);
+            earlier.max_by_key(|page| page.object)
         };
-        let objects = pages.iter().rev().take(last);
-        objects.map(|page| page.object).collect()
+        let Some(last) = before(u32::MAX) else {
+            return Vec::new();
+        };
+        let front = before(last.object).filter(|it| it.side == Side::Front);
+        let front = front.filter(|_| last.side == Side::Back);
+        [Some(last), front]
+            .into_iter()
+            .flatten()
+            .map(|page| page.object)
+            .collect()
     }
 
     /// Lets the sheet of `page`, the last, be scanned again. Asked for twice it is the same: no page

@@ -4,6 +4,7 @@ use super::xml::{self, Element, XmlError};
 use crate::scanner::{
     ColorMode, DocumentFormat, MediaSize, ScannerCapabilities, SourceCapabilities,
 };
+use crate::sorted::sorted;
 
 /// Resolutions that people ask for; a device that offers a range offers those of them within it.
 const USUAL_DPI: [u16; 10] = [75, 100, 150, 200, 240, 300, 400, 600, 1200, 2400];
@@ -170,18 +171,12 @@ impl InputCaps {
         let has_mode = |mode: &ColorMode| self.profiles.iter().any(|it| it.offers(*mode));
         let has_format =
             |format: &DocumentFormat| self.profiles.iter().any(|it| it.formats.contains(format));
-        let mut dpi: Vec<u16> = self
-            .profiles
-            .iter()
-            .flat_map(|profile| profile.resolutions.iter())
-            .flat_map(|(_, list)| list.iter().copied())
-            .collect();
-        dpi.sort_unstable();
-        dpi.dedup();
+        let resolutions = self.profiles.iter().flat_map(|it| it.resolutions.iter());
+        let all = sorted(resolutions.flat_map(|(_, list)| list.iter().copied()));
         // Sixteen are kept: those that people ask for first.
-        dpi.sort_by_key(|dpi| !USUAL_DPI.contains(dpi));
-        dpi.truncate(16);
-        dpi.sort_unstable();
+        let (usual, other): (Vec<u16>, Vec<_>) =
+            all.into_iter().partition(|dpi| USUAL_DPI.contains(dpi));
+        let dpi = sorted(usual.into_iter().chain(other).take(16));
         SourceCapabilities {
             max: self.max,
             color_modes: modes.into_iter().filter(has_mode).collect(),

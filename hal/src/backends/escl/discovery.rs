@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::dns::{self, Data, Name, Record, Type};
 use super::url::DeviceUrl;
 use crate::clock::Clock;
+use crate::sorted::sorted;
 
 /// When to ask: devices sleep, and datagrams get lost.
 const ASK_AT_MS: [u64; 4] = [0, 1000, 2000, 4000];
@@ -166,18 +167,18 @@ impl Browser {
     /// The scanners that can be reached, each once, by TLS where it has that.
     pub(crate) fn found(&self) -> Vec<Found> {
         let mut all: Vec<Found> = Vec::new();
-        let mut services: Vec<&Service> = self.services.values().collect();
-        services.sort_by_key(|service| !service.tls);
-        for found in services.into_iter().filter_map(|it| self.reachable(it)) {
+        let (tls, clear): (Vec<_>, Vec<_>) = self.services.values().partition(|it| it.tls);
+        let services = tls.into_iter().chain(clear);
+        for found in services.filter_map(|it| self.reachable(it)) {
             let same = |known: &Found| match known.uuid.is_empty() || found.uuid.is_empty() {
                 true => known.name == found.name,
                 false => known.uuid == found.uuid,
             };
             if !all.iter().any(same) {
-                all.push(found);
+                let at = all.partition_point(|it| it.name <= found.name);
+                all.insert(at, found);
             }
         }
-        all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
 
@@ -193,8 +194,9 @@ impl Browser {
             IpAddr::V6(_) if *interface == 0 => None,
             IpAddr::V6(address) => Some((2, format!("{address}%{interface}"))),
         };
-        let mut hosts: Vec<(u8, String)> = addresses.iter().filter_map(hosts).collect();
-        hosts.sort_by_key(|(order, _)| *order);
+        let found: Vec<(u8, String)> = addresses.iter().filter_map(hosts).collect();
+        let of = |order| found.iter().filter(move |(it, _)| *it == order);
+        let hosts: Vec<&(u8, String)> = (0..=2).flat_map(of).collect();
         let value = |key: &str| {
             let text = service.text.as_ref();
             let value = text.and_then(|text| text.get(key)).cloned();
@@ -334,11 +336,8 @@ fn local_addresses(text: &str) -> Vec<Ipv4Addr> {
 /// Interfaces with an IPv6 address of the link in Linux' `/proc/net/if_inet6`.
 fn link_interfaces(text: &str) -> Vec<u32> {
     let lines = text.lines().filter(|line| line.starts_with("fe80"));
-    let mut all: Vec<u32> = lines
-        .filter_map(|line| u32::from_str_radix(line.split_whitespace().nth(1)?, 16).ok())
-        .collect();
-    all.sort_unstable();
-    all.dedup();
+    let index = |line: &str| u32::from_str_radix(line.split_whitespace().nth(1)?, 16).ok();
+    let mut all = sorted(lines.filter_map(index));
     all.truncate(16);
     all
 }

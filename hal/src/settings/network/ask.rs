@@ -8,6 +8,7 @@ use super::mib::{self, SnmpFacts};
 use super::trust::Trust;
 use super::wire::{Connected, Stream, Wire};
 use super::{Ports, certificate, http, inquiry, ipp, tls};
+use crate::sorted::sorted;
 
 /// Ports that are connected to.
 const WELL_KNOWN: &[u16] = &[21, 22, 23, 139, SMB, 515, 8080, 9100, 9101, 9102];
@@ -127,12 +128,12 @@ pub(super) fn ask(
     ports: &Ports,
     community: Option<&Community>,
     host: &str,
-    topics: &BTreeSet<Topic>,
+    topics: &[Topic],
 ) -> Facts {
     let mut facts = Facts::default();
     let has = |topic| topics.contains(&topic);
     let needed = topics.iter().flat_map(|topic| topic.ports(ports));
-    for port in BTreeSet::from_iter(needed) {
+    for port in sorted(needed) {
         connect(wire, port, &mut facts);
     }
     let open = |facts: &Facts, port| facts.port(port) == State::Open;

@@ -1,8 +1,7 @@
 //! `fw.version_approved`: the version of the firmware, as IPP tells it, else from a description.
 
-use std::collections::BTreeSet;
-
 use super::{Facts, Method, Ports, Probe, Reading, Topic, Why, attribute, printer_evidence};
+use crate::sorted::sorted;
 
 pub(super) const IPP: Probe = (Method::Ipp, Topic::Ipp, read_ipp);
 pub(super) const SNMP: Probe = (Method::Snmp, Topic::Snmp, read_snmp);
@@ -22,7 +21,7 @@ fn read_snmp(facts: &Facts, _ports: &Ports) -> Option<Reading> {
     if texts.is_empty() {
         return None;
     }
-    let found: BTreeSet<&str> = texts.iter().flat_map(|it| versions(it)).collect();
+    let found = sorted(texts.iter().flat_map(|it| versions(it)));
     let mut found = found.into_iter();
     Some(match (found.next(), found.next()) {
         (Some(version), None) => Reading::value(version, EVIDENCE),
