@@ -46,7 +46,10 @@ impl View<'_> {
         Ok(StatusView {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             identity: engine.identity().word(&self.now).to_owned(),
-            device_name: format!("{} {}", kind(&device.vendor, &device.model), device.serial),
+            // A machine without a scanner has neither maker nor model.
+            device_name: format!("{} {}", kind(&device.vendor, &device.model), device.serial)
+                .trim()
+                .to_owned(),
             device: identity.map(|identity| identity.device.clone()),
             tenant: session.desired().map(|desired| desired.tenant_name.clone()),
             certificate_ends_ms: certificate.map(|certificate| certificate.not_after_ms),

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use scantrip::drivers::web;
@@ -21,9 +22,13 @@ pub(super) const DEVICE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 77));
 
 pub(super) type Settings = BTreeMap<&'static str, Setting>;
 
+/// A port where nobody listens, at any address. It is below those that the kernel gives to
+/// connections, so that none of another test takes it meanwhile.
 pub(super) fn free_port() -> u16 {
-    let listener = TcpListener::bind((DEVICE, 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    let mut ports = std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed));
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
+    ports.find(is_free).expect("a port")
 }
 
 /// Everything at ports where nobody listens.
