@@ -387,10 +387,22 @@ impl Setting {
         }
     }
 
-    /// Of two readings of one setting the one that counts: the worse value, else the one that is
-    /// known, else the one with a value for a policy. A disagreement is written into the evidence.
+    /// Of two readings of one setting the one that counts: the worse value, else a value that
+    /// contradicts a secure one without being judged, else the one that is known, else the one with
+    /// a value for a policy. A disagreement is written into the evidence.
     #[must_use]
     pub fn worse(self, other: Self) -> Self {
+        // A way that sees less of a set does not contradict the one that sees more.
+        let within = |part: &Self, whole: &Self| {
+            let words = part.value.split(',');
+            let mut words = words.filter(|word| !matches!(*word, "" | MORE));
+            words.all(|word| whole.value.split(',').any(|it| it == word))
+        };
+        let doubts = |doubt: &Self, good: &Self| {
+            matches!(doubt.verdict, Verdict::Unknown(_))
+                && good.verdict == Verdict::Secure
+                && !within(doubt, good)
+        };
         let rank = |setting: &Self| match setting.verdict {
             Verdict::NotSecure => 0,
             Verdict::Secure => 1,
@@ -398,15 +410,15 @@ impl Setting {
             Verdict::Unknown(_) => 3,
             Verdict::NotApplicable => 4,
         };
-        let (mut chosen, left) = match rank(&self) <= rank(&other) {
+        let is_first = match (doubts(&self, &other), doubts(&other, &self)) {
+            (false, false) => rank(&self) <= rank(&other),
+            (is_doubt, _) => is_doubt,
+        };
+        let (mut chosen, left) = match is_first {
             true => (self, other),
             false => (other, self),
         };
-        // A way that sees less of a set does not contradict the one that sees more.
-        let words = left.value.split(',');
-        let mut words = words.filter(|word| !matches!(*word, "" | MORE));
-        let within = words.all(|word| chosen.value.split(',').any(|it| it == word));
-        if rank(&left) <= 1 && !within {
+        if rank(&left) <= 1 && !within(&left, &chosen) {
             let mut evidence = String::new();
             let (who, value) = (left.method.as_str(), &left.value);
             let _cut = write!(

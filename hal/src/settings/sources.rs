@@ -249,7 +249,7 @@ mod tests {
             let detail = "some were tried";
             each(Setting::partial(
                 row,
-                "tcp/443",
+                "tcp/631",
                 detail,
                 Method::Port,
                 ("here", 0),

@@ -165,6 +165,16 @@ fn the_worse_of_two_readings_counts_and_tells_of_the_other() {
         "x",
     );
     assert_eq!(none.worse(part("tcp/443")), part("tcp/443"));
+    let clear = row("net.snmp_v1v2");
+    let vendor = Setting::known(clear, "false", Method::Vendor, "export", 0);
+    let answers = Setting::unjudged(clear, "true", "it answers", Method::Port, "there");
+    for merged in [vendor.clone().worse(answers.clone()), answers.worse(vendor)] {
+        assert!(
+            matches!(merged.verdict, Verdict::Unknown(_)),
+            "what contradicts a secure value casts doubt on it: {merged:?}"
+        );
+        assert_eq!(merged.evidence, "conflict: vendor says false; there");
+    }
     let unknown = Setting::unknown(row("net.telnet"), Why::NoRight, "no", Method::Port, "there");
     assert_eq!(unknown.worse(good.clone()), good);
 }

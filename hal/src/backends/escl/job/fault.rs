@@ -11,6 +11,10 @@ pub(super) const NO_PAPER: &str = "there is no paper in the feeder";
 pub(super) const PERHAPS_NO_PAPER: &str =
     "the scanner does not feed; there is probably no paper in the feeder";
 
+/// Of a feeder that tells of paper after a job, which takes no other one.
+pub(super) const PAPER_LEFT: &str =
+    "the scanner ended the job with paper left in the feeder, and takes no other one";
+
 /// Of a feeder that tells of a jam when a job begins, and of none before (Canon MF410, Xerox 3345).
 pub(super) const JAM_WITHOUT_PAPER: &str =
     "the scanner tells of a jam and has fed nothing; there is probably no paper in the feeder";

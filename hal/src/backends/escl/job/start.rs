@@ -1,7 +1,7 @@
 //! From the wish to a job on the device.
 
 use super::super::status::{AdfState, JobState, State as DeviceState, Status};
-use super::fault::{Fault, JAM_WITHOUT_PAPER, NO_PAPER, PERHAPS_NO_PAPER, of_feeder};
+use super::fault::{Fault, JAM_WITHOUT_PAPER, NO_PAPER, PAPER_LEFT, PERHAPS_NO_PAPER, of_feeder};
 use super::{Answer, BUSY_TRIES, Done, Job, LATER, State, later};
 use crate::scanner::ScannerErrorKind;
 
@@ -129,8 +129,8 @@ impl Job {
                     (_, DeviceState::Processing | DeviceState::Testing) => busy(),
                     // The settings are within what it offers, or have just been taken: it is the
                     // state of the feeder.
-                    (409, _) if self.earlier > 0 => {
-                        Fault::new(ScannerErrorKind::FeederEmpty, PERHAPS_NO_PAPER)
+                    (409, _) if self.earlier > 0 && status.adf == Some(AdfState::Loaded) => {
+                        Fault::new(ScannerErrorKind::Interrupted, PAPER_LEFT)
                     }
                     (409, _) if !self.glass() && status.adf != Some(AdfState::Loaded) => {
                         Fault::new(ScannerErrorKind::FeederEmpty, PERHAPS_NO_PAPER)

@@ -44,6 +44,20 @@ fn paper_that_a_job_leaves_is_scanned_by_another_one() {
 }
 
 #[test]
+fn paper_that_is_left_and_for_which_no_job_is_taken_is_told() {
+    let mut talk = Talk::pages(1);
+    ends(&mut talk, AdfState::Loaded, 1);
+    talk.expect("delete", code(200));
+    talk.expect("status", idle(AdfState::Loaded));
+    talk.expect("create", code(409));
+    talk.expect("status", idle(AdfState::Loaded));
+    let fault = talk.reached().unwrap_err();
+    assert_eq!(fault.kind, ScannerErrorKind::Interrupted);
+    assert!(fault.message.contains("paper left"), "{fault:?}");
+    assert!(talk.job.is_over());
+}
+
+#[test]
 fn a_job_that_follows_and_brings_no_page_was_the_end() {
     // The feeder feels late that it is empty.
     let mut talk = Talk::pages(1);
@@ -51,15 +65,6 @@ fn a_job_that_follows_and_brings_no_page_was_the_end() {
     talk.expect("delete", code(200));
     talk.expect("status", idle(AdfState::Empty));
     assert_eq!(talk.reached(), Ok(Done::End));
-    // It says for ever that it is loaded, and takes no job.
-    let mut talk = Talk::pages(1);
-    ends(&mut talk, AdfState::Loaded, 1);
-    talk.expect("delete", code(200));
-    talk.expect("status", idle(AdfState::Loaded));
-    talk.expect("create", code(409));
-    talk.expect("status", idle(AdfState::Loaded));
-    assert_eq!(talk.reached(), Ok(Done::End));
-    assert!(talk.job.is_over());
     // It takes one and gives it up (AirSane tells an empty feeder as loaded when it rests).
     let mut talk = Talk::pages(1);
     ends(&mut talk, AdfState::Loaded, 1);
