@@ -15,6 +15,7 @@ mod gate;
 mod job;
 mod manifest;
 mod rules;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -34,7 +35,8 @@ use job::{About, Job, no_key, offer};
 pub use action::{Action, Draft, Fed, NewJob, Page, Recipient, Scan, World};
 pub use gate::reason as unmet_reason;
 pub use manifest::ManifestPlan;
-pub use rules::{color_name, memo, refusal as refusal_message};
+pub use rules::{color_name, memo};
+pub use words::refusal as refusal_message;
 
 /// What the scanner's lane is at.
 #[derive(Debug)]
@@ -165,7 +167,7 @@ impl Machine {
             return;
         };
         if self.opening.is_raised() {
-            return self.reply(token, Err(scanner(rules::STOPPED.to_owned())));
+            return self.reply(token, Err(scanner(words::STOPPED.to_owned())));
         }
         let rules = self.rules(&plan, world);
         if let Some(rules) = rules
@@ -247,11 +249,11 @@ impl Machine {
                 doubts_last,
             } => {
                 let next = self.broken_off(job);
-                let mut message = rules::fault(kind, &message, next);
+                let mut message = words::fault(kind, &message, next);
                 message.push_str(&self.which(job, kind, next));
                 let doubts = doubts_last.then(|| self.doubt_last(job)).flatten();
                 if let Some((page, after)) = doubts {
-                    message.push_str(&rules::doubt(page, &self.place(job, page), after));
+                    message.push_str(&words::doubt(page, &self.place(job, page), after));
                 }
                 let doubts = doubts.map(|(page, _)| page);
                 self.pause(job, stop, message, kind.is_resumable(), doubts);
@@ -703,7 +705,7 @@ impl Machine {
     fn which(&self, id: JobId, kind: ScannerErrorKind, page: u32) -> String {
         let settings = self.jobs.get(&id).and_then(|job| job.settings);
         match settings.is_some_and(|settings| settings.source == InputSource::Adf) {
-            true => rules::which(kind, page, &self.place(id, page)),
+            true => words::which(kind, page, &self.place(id, page)),
             false => String::new(),
         }
     }

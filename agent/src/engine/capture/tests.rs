@@ -1049,7 +1049,7 @@ fn which_sheet_a_page_is_depends_on_what_happened() {
         ),
         (ScannerErrorKind::Interrupted, 1, "the first sheet"),
     ] {
-        let words = rules::which(kind, page, "");
+        let words = words::which(kind, page, "");
         assert!(
             words.ends_with(&format!(". Page {page} is {sheet}")),
             "{words}"
