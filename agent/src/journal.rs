@@ -80,6 +80,9 @@ pub struct ScanMemo {
     pub color_mode: String,
     /// Pixels per inch.
     pub resolution_dpi: u16,
+    /// The object of a page that the scanner doubts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubtful: Option<u32>,
 }
 
 /// How far a job is.

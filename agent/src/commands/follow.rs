@@ -263,14 +263,8 @@ impl<'a> Follow<'a> {
                 let answer = world.person.ask(&question);
                 let answer = answer.map_err(|error| Failure::caused(Exit::Internal, &error))?;
                 match (answer.as_deref(), doubts) {
-                    (Some(""), _) if resumable => {
-                        self.edit(Edit::AddMore)?;
-                        return Ok(Step::GoOn);
-                    }
-                    (Some("l"), Some(page)) => {
-                        self.edit(Edit::Again { page })?;
-                        return Ok(Step::GoOn);
-                    }
+                    (Some(""), _) if resumable => return self.go_on(Edit::AddMore),
+                    (Some("l"), Some(page)) => return self.go_on(Edit::Again { page }),
                     (Some("s"), _) => {
                         self.edit(Edit::Finish)?;
                         return Ok(Step::GoOn);
@@ -284,7 +278,7 @@ impl<'a> Follow<'a> {
                 }
             }
         }
-        let choices = job::choices(&self.job);
+        let choices = job::choices(&self.job, doubts);
         let message = format!("the job waits for a decision:\n{choices}");
         Err(Failure::new(Exit::Person, message.trim_end()))
     }
@@ -294,13 +288,16 @@ impl<'a> Follow<'a> {
         self.access.service.call(Request::Edit { job, edit })
     }
 
+    /// Paper moves again, if nobody presses Ctrl-C before.
+    fn go_on(&self, edit: Edit) -> Result<Step, Failure> {
+        let job = self.job.clone();
+        let request = Request::Edit { job, edit };
+        expect(self.access.open_job(request, &self.interrupted))?;
+        Ok(Step::GoOn)
+    }
+
     fn edit(&self, edit: Edit) -> Result<(), Failure> {
-        match self.call(edit) {
-            // It has just gone on by itself; the next event tells where to.
-            Err(refusal) if refusal.kind == RefusalKind::Busy => Ok(()),
-            Err(refusal) => Err(refusal.into()),
-            Ok(_) => Ok(()),
-        }
+        expect(self.call(edit))
     }
 
     fn over(&self, world: &mut World<'_>, result: &str) -> Result<(), Failure> {
@@ -313,7 +310,7 @@ impl<'a> Follow<'a> {
         match result {
             "draft" => world.output.line(&format!(
                 "the job stays open\n{}",
-                job::choices(&self.job).trim_end()
+                job::choices(&self.job, None).trim_end()
             )),
             "saved" if self.access.remote => world.output.line(&format!(
                 "saved here, will be sent as soon as the cloud answers; see: scantrip jobs show {id}"
@@ -328,5 +325,14 @@ impl<'a> Follow<'a> {
             _ => {}
         }
         Ok(())
+    }
+}
+
+fn expect(reply: Result<Reply, Refusal>) -> Result<(), Failure> {
+    match reply {
+        // It has just gone on by itself; the next event tells where to.
+        Err(refusal) if refusal.kind == RefusalKind::Busy => Ok(()),
+        Err(refusal) => Err(refusal.into()),
+        Ok(_) => Ok(()),
     }
 }

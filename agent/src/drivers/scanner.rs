@@ -270,6 +270,9 @@ impl ScannerDriver {
             Err(fault) => fault,
         };
         let doubts_last = self.scanner.doubts_last_page();
+        if doubts_last {
+            self.remember_doubt(object.saturating_sub(1));
+        }
         self.cancel();
         match fault {
             FeedError::Scanner(ScannerErrorKind::SinkRefused, _) if stop.is_raised() => {
@@ -288,6 +291,27 @@ impl ScannerDriver {
             }
             FeedError::Page(PageError::Seal(error)) => not_kept(&error),
             FeedError::Job(error) => not_kept(&error),
+        }
+    }
+
+    /// A page in doubt is told of after a restart too.
+    fn remember_doubt(&self, object: u32) {
+        let Some(job) = self.open.as_ref().map(JobFile::job) else {
+            return;
+        };
+        let journal = &self.context.journal;
+        let written = journal.get(job).and_then(|entry| {
+            let Some(mut entry) = entry else {
+                return Ok(());
+            };
+            let Some(scan) = &mut entry.scan else {
+                return Ok(());
+            };
+            scan.doubtful = Some(object);
+            journal.put(&entry)
+        });
+        if let Err(error) = written {
+            log::warn!("scanner: page {object} of job {job}: {}", chain(&error));
         }
     }
 

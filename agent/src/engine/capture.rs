@@ -15,22 +15,21 @@ mod gate;
 mod job;
 mod manifest;
 mod rules;
+mod sheet;
 mod words;
 
 use std::collections::BTreeMap;
 
 use scantrip_cloud_client::posture::requirement;
 use scantrip_cloud_client::wire::{Intent, PAGES_MAX, ReportSetting, Workflow};
-use scantrip_hal::scanner::{
-    InputSource, ScanSettings, ScannerCapabilities, ScannerErrorKind, StopFlag,
-};
+use scantrip_hal::scanner::{ScanSettings, ScannerCapabilities, ScannerErrorKind, StopFlag};
 
 use super::Token;
 use super::fields::invalid;
 use crate::api::{Edit, JobEvent, Refusal, RefusalKind, Reply, ScanRequest};
 use crate::job_id::JobId;
 
-use job::{About, Job, no_key, offer};
+use job::{About, Job, no_key};
 
 pub use action::{Action, Draft, Fed, NewJob, Page, Recipient, Scan, World};
 pub use gate::reason as unmet_reason;
@@ -117,8 +116,10 @@ impl Machine {
             out: std::collections::VecDeque::new(),
         };
         for draft in drafts {
-            machine.tell(draft.job, offer(&draft));
-            machine.jobs.insert(draft.job, Job::recovered(draft));
+            let id = draft.job;
+            let (job, offer) = Job::recovered(draft);
+            machine.tell(id, offer);
+            machine.jobs.insert(id, job);
         }
         machine
     }
@@ -132,7 +133,10 @@ impl Machine {
         world: &World<'_>,
     ) {
         match self.plan(fresh, request, world) {
-            Ok(plan) => self.look(token, plan, world),
+            Ok(plan) => {
+                self.opening = StopFlag::default();
+                self.look(token, plan, world);
+            }
             Err(refusal) => self.reply(token, Err(refusal)),
         }
     }
@@ -167,7 +171,7 @@ impl Machine {
             return;
         };
         if self.opening.is_raised() {
-            return self.reply(token, Err(scanner(words::STOPPED.to_owned())));
+            return self.reply(token, Err(stopped()));
         }
         let rules = self.rules(&plan, world);
         if let Some(rules) = rules
@@ -230,7 +234,10 @@ impl Machine {
             open.next_object = object;
             open.fed = 0;
         }
-        self.feed(job, object);
+        match self.opening.is_raised() {
+            true => self.halt(job, Stop::Asked),
+            false => self.feed(job, object),
+        }
     }
 
     /// A page came, or did not.
@@ -248,19 +255,25 @@ impl Machine {
                 message,
                 doubts_last,
             } => {
-                let next = self.broken_off(job);
+                let Some(open) = self.jobs.get_mut(&job) else {
+                    return;
+                };
+                let next = open.break_off();
                 let mut message = words::fault(kind, &message, next);
-                message.push_str(&self.which(job, kind, next));
-                let doubts = doubts_last.then(|| self.doubt_last(job)).flatten();
+                message.push_str(&open.which(kind, next));
+                let doubts = doubts_last.then(|| open.doubt_last()).flatten();
                 if let Some((page, after)) = doubts {
-                    message.push_str(&words::doubt(page, &self.place(job, page), after));
+                    message.push_str(&words::doubt(page, &open.place(page), after));
                 }
                 let doubts = doubts.map(|(page, _)| page);
                 self.pause(job, stop, message, kind.is_resumable(), doubts);
             }
             Fed::NotKept { full, reason } => {
-                let next = self.broken_off(job);
-                let place = self.place(job, next);
+                let Some(open) = self.jobs.get_mut(&job) else {
+                    return;
+                };
+                let next = open.break_off();
+                let place = open.place(next);
                 let message = format!(
                     "page {next} could not be saved: {reason}; the pages before it are safe. Put \
                      page {next}{place}, the sheet that came out last, back on the stack{}",
@@ -281,13 +294,16 @@ impl Machine {
             log::warn!("capture: nobody asked to stop");
             return;
         };
+        let Some(open) = self.jobs.get_mut(&job) else {
+            return;
+        };
         let next = match stop {
-            Stop::Asked => self.broken_off(job),
-            _ => self.next_page(job),
+            Stop::Asked => open.break_off(),
+            _ => open.next_page(),
         };
         let message = match stop {
             Stop::Asked => {
-                let which = self.which(job, ScannerErrorKind::Cancelled, next);
+                let which = open.which(ScannerErrorKind::Cancelled, next);
                 format!("stopped; put page {next} and what follows back to go on{which}")
             }
             // The last page of the stack was the last that fits.
@@ -315,14 +331,15 @@ impl Machine {
             return;
         };
         let reply = result.map_err(internal).map(|()| {
-            if let Some(job) = self.jobs.get_mut(&job)
-                && index < job.pages.len()
-            {
-                job.pages.remove(index);
+            if let Some(job) = self.jobs.get_mut(&job) {
+                job.remove(index);
             }
             Reply::Done
         });
         match reply {
+            Ok(_) if more && self.opening.is_raised() => {
+                self.reply(token, Err(stopped()));
+            }
             Ok(_) if more => {
                 if let Err(refusal) = self.add_more(token, job, world) {
                     self.reply(token, Err(refusal));
@@ -403,7 +420,7 @@ impl Machine {
     #[must_use]
     pub fn pages(&self, job: JobId) -> Option<u32> {
         let job = self.jobs.get(&job)?;
-        Some(u32::try_from(job.pages.len()).unwrap_or(u32::MAX))
+        Some(job.count())
     }
 
     /// Jobs that are not finished.
@@ -431,6 +448,7 @@ impl Machine {
             before: None,
             fed: 0,
             again: Vec::new(),
+            taken_back: None,
             finish_at_end: request.finish_at_end,
         };
         let new = NewJob {
@@ -462,7 +480,6 @@ impl Machine {
         let settings = rules.map(|rules| requirement::ids(&rules.requires));
         let settings = settings.unwrap_or_default();
         self.lane = Lane::Looking { token, plan };
-        self.opening = StopFlag::default();
         self.scan(Scan::Look { settings });
     }
 
@@ -530,9 +547,13 @@ impl Machine {
             return Ok(());
         };
         match edit {
-            Edit::AddMore => return self.add_more(token, id, world),
+            Edit::AddMore => {
+                self.opening = StopFlag::default();
+                return self.add_more(token, id, world);
+            }
             Edit::Again { page } => {
                 job.take_back(page)?;
+                self.opening = StopFlag::default();
                 return self.add_more(token, id, world);
             }
             Edit::Reorder { pages } => job.reorder(&pages)?,
@@ -565,10 +586,7 @@ impl Machine {
             return Ok(());
         };
         // What is fed again does not count: a front without its back, a sheet that is in doubt.
-        while let Some(object) = job.again.pop() {
-            let Some(index) = job.pages.iter().position(|page| page.object == object) else {
-                continue;
-            };
+        if let Some((index, object)) = job.next_to_take_back() {
             self.lane = Lane::Voiding {
                 job: id,
                 token,
@@ -613,8 +631,9 @@ impl Machine {
         };
         job.pages.push(page);
         job.fed += 1;
+        job.taken_back = None;
         job.next_object = page.object.saturating_add(1);
-        let count = u32::try_from(job.pages.len()).unwrap_or(u32::MAX);
+        let count = job.count();
         let object = job.next_object;
         self.tell(id, JobEvent::PageSaved { page: count, bytes });
         self.out.push_back(Action::PageSaved(id));
@@ -676,53 +695,6 @@ impl Machine {
         self.tell(job, event);
     }
 
-    /// Feeding has stopped in mid-stack; the number of the page that must be fed again. With both
-    /// sides, that is a front: a back alone cannot be fed.
-    fn broken_off(&mut self, id: JobId) -> u32 {
-        let next = self.next_page(id);
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return next;
-        };
-        let duplex = job.settings.is_some_and(|settings| settings.duplex);
-        let half = job.pages.last().filter(|_| duplex && job.fed % 2 == 1);
-        job.again = half.map(|page| page.object).into_iter().collect();
-        next - u32::from(!job.again.is_empty())
-    }
-
-    /// Marks the last page for a person to look at; its number and that of the last page before its
-    /// sheet. None when that page is scanned again anyway.
-    fn doubt_last(&mut self, job: JobId) -> Option<(u32, u32)> {
-        let job = self.jobs.get_mut(&job)?;
-        job.pages.last_mut()?.doubtful = true;
-        let page = u32::try_from(job.pages.len()).ok()?;
-        let sides = u32::try_from(job.last_sheet().len()).ok()?;
-        job.again
-            .is_empty()
-            .then_some((page, page.saturating_sub(sides)))
-    }
-
-    /// Which sheet page `page` is; nothing of the glass.
-    fn which(&self, id: JobId, kind: ScannerErrorKind, page: u32) -> String {
-        let settings = self.jobs.get(&id).and_then(|job| job.settings);
-        match settings.is_some_and(|settings| settings.source == InputSource::Adf) {
-            true => words::which(kind, page, &self.place(id, page)),
-            false => String::new(),
-        }
-    }
-
-    /// In a stack of sheets with two sides, where `page` is in it.
-    fn place(&self, job: JobId, page: u32) -> String {
-        let job = self.jobs.get(&job).filter(|job| job.is_duplex());
-        let side = if page % 2 == 1 { "front" } else { "back" };
-        job.map_or_else(String::new, |_| {
-            format!(" ({side} of sheet {})", page.div_ceil(2))
-        })
-    }
-
-    fn next_page(&self, job: JobId) -> u32 {
-        self.pages(job).unwrap_or(0).saturating_add(1)
-    }
-
     fn expect_idle(&self) -> Result<(), Refusal> {
         if self.is_idle() {
             return Ok(());
@@ -751,6 +723,11 @@ fn scanner(message: String) -> Refusal {
         kind: RefusalKind::Scanner,
         message,
     }
+}
+
+/// Nobody wants the job that was to be opened any more.
+pub(super) fn stopped() -> Refusal {
+    scanner(words::STOPPED.to_owned())
 }
 
 fn internal(message: String) -> Refusal {

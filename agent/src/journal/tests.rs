@@ -269,6 +269,7 @@ fn an_entry_written_before_settings_were_remembered_still_reads() {
         duplex: false,
         color_mode: "gray".to_owned(),
         resolution_dpi: 200,
+        doubtful: None,
     });
     let new = serde_json::to_string(&entry).unwrap();
     assert_eq!(serde_json::from_str::<JobEntry>(&new).unwrap(), entry);

@@ -51,16 +51,21 @@ pub(crate) fn one(job: &JobView) -> String {
     }
     let mut text = table(&rows);
     if job.state == "draft" {
-        text.push_str(&choices(&job.job));
+        text.push_str(&choices(&job.job, None));
     }
     text
 }
 
-/// What a person can do with a draft.
-pub(crate) fn choices(job: &str) -> String {
+/// What a person can do with a draft, of which page `doubts` is perhaps not whole.
+pub(crate) fn choices(job: &str, doubts: Option<u32>) -> String {
     let id = short_id(job);
+    let again = doubts.map_or_else(String::new, |page| {
+        let name = format!("scan page {page} again:");
+        format!("{name:20} scantrip jobs continue {id} --again {page}\n")
+    });
     format!(
         "scan the rest:       scantrip jobs continue {id}\n\
+         {again}\
          send what is saved:  scantrip jobs finish {id}\n\
          throw it away:       scantrip jobs discard {id}\n"
     )

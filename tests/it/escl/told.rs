@@ -17,12 +17,16 @@ impl Office {
 
     /// Goes on with the one job there is, with these options.
     fn continued(&self, options: &[&str]) -> std::process::Output {
-        let job = self.world.jobs()[0]["job"]
-            .as_str()
-            .expect("a job")
-            .to_owned();
+        let job = self.job();
         self.world
             .agent(&[&["jobs", "continue", &job], options].concat())
+    }
+
+    fn job(&self) -> String {
+        self.world.jobs()[0]["job"]
+            .as_str()
+            .expect("a job")
+            .to_owned()
     }
 }
 
@@ -62,11 +66,13 @@ fn each_fault_of_the_feeder_says_what_to_do_and_which_sheet_is_meant() {
         ),
         (
             Oddity::TooShort(2),
-            "the paper is too short or too long for both sides; scan this paper one-sided",
+            "the paper is too short or too long for both sides; finish this job or discard it, \
+             then scan page 6 and what follows on one side",
         ),
         (
             Oddity::TooLong(2),
-            "the paper is too short or too long for both sides; scan this paper one-sided",
+            "the paper is too short or too long for both sides; finish this job or discard it, \
+             then scan page 7 and what follows on one side",
         ),
     ]) {
         office.sim.set_oddities(&[odd]);
@@ -112,7 +118,8 @@ fn a_page_that_is_too_large_is_to_be_scanned_with_less() {
     assert_eq!(output.status.code(), Some(6), "{}", words(&output));
     expect_words(
         &output,
-        "page 2 is too large (more than 255 MiB); scan it with a lower resolution (`--dpi`) or in gray",
+        "page 2 is too large (more than 255 MiB); finish this job or discard it, then scan page 2 and \
+         what follows with a lower resolution (`--dpi`) or in gray",
     );
     assert!(!words(&output).contains("put page"), "{}", words(&output));
 }
@@ -129,7 +136,12 @@ fn a_page_in_doubt_can_be_scanned_again() {
         &output,
         "Page 3 is the sheet after page 2: it came out last, or is the next in the feeder. Page 2 is \
          in doubt; it is sealed and cannot be shown here. To be sure, put back all that came out \
-         after page 1 and scan page 2 again (`jobs continue --again 2`)",
+         after page 1 and scan page 2 again",
+    );
+    let job = &office.job()[..8];
+    expect_words(
+        &output,
+        &format!("scan page 2 again: scantrip jobs continue {job} --again 2"),
     );
     let refused = office.continued(&["--again", "1"]);
     expect_words(

@@ -7,7 +7,7 @@ use scantrip_hal::scanner::{ScanSettings, Side};
 
 use super::action::{Draft, Page, World};
 use super::manifest::ManifestPlan;
-use super::rules;
+use super::{rules, words};
 use crate::api::{JobEvent, Refusal, RefusalKind, ScanRequest};
 use crate::engine::fields::invalid;
 use crate::job_id::JobId;
@@ -30,6 +30,8 @@ pub(super) struct Job {
     /// Objects that are taken back before more is scanned: the front of a sheet whose back is missing
     /// because feeding broke off, or a sheet that is scanned again.
     pub(super) again: Vec<u32>,
+    /// The page that a person wanted scanned again, until one is saved.
+    pub(super) taken_back: Option<u32>,
     pub(super) finish_at_end: bool,
 }
 
@@ -43,8 +45,11 @@ pub(super) enum About {
 }
 
 impl Job {
-    pub(super) fn recovered(draft: Draft) -> Self {
-        Self {
+    /// The job, and what is told of it.
+    pub(super) fn recovered(draft: Draft) -> (Self, JobEvent) {
+        let damaged = draft.damaged;
+        let doubted = draft.scan.as_ref().and_then(|scan| scan.doubtful);
+        let mut job = Self {
             about: About::Intent {
                 lost: draft.intent_lost,
             },
@@ -61,7 +66,40 @@ impl Job {
             before: draft.scan.as_ref().map(rules::again),
             fed: 0,
             again: Vec::new(),
+            taken_back: None,
             finish_at_end: false,
+        };
+        let page = job.pages.iter_mut().find(|it| Some(it.object) == doubted);
+        let is_kept = page.map(|page| page.doubtful = true).is_some();
+        let event = job.offer(damaged);
+        if let Some(object) = doubted.filter(|_| !is_kept) {
+            job.doubt_is_gone(object);
+        }
+        (job, event)
+    }
+
+    /// What is told of a draft found at start-up.
+    fn offer(&mut self, damaged: u32) -> JobEvent {
+        let mut message = format!("this job was cut off; {} pages are safe", self.count());
+        if damaged > 0 {
+            message.push_str(&format!(", {damaged} cannot be read any more"));
+        }
+        let half = self.half_sheet();
+        if let Some(page) = half {
+            message.push_str(&format!(
+                "; the back of page {page} is not among them: to go on, put that sheet back first"
+            ));
+        }
+        message.push_str("; add the rest, finish or discard it");
+        let doubts = self.pages.last().is_some_and(|page| page.doubtful);
+        let doubts = doubts.then(|| self.doubt_last()).flatten();
+        if let Some((page, after)) = doubts {
+            message.push_str(&words::doubt(page, &self.place(page), after));
+        }
+        JobEvent::Paused {
+            message,
+            resumable: true,
+            doubts: doubts.map(|(page, _)| page),
         }
     }
 
@@ -79,46 +117,6 @@ impl Job {
                     self.pages.len()
                 ))
             })
-    }
-
-    /// The objects of the sheet that was scanned last: with a back, its front as well.
-    pub(super) fn last_sheet(&self) -> Vec<u32> {
-        let before = |object| {
-            let earlier = self.pages.iter().filter(move |page| page.object < object);
-            earlier.max_by_key(|page| page.object)
-        };
-        let Some(last) = before(u32::MAX) else {
-            return Vec::new();
-        };
-        let front = before(last.object).filter(|it| it.side == Side::Front);
-        let front = front.filter(|_| last.side == Side::Back);
-        [Some(last), front]
-            .into_iter()
-            .flatten()
-            .map(|page| page.object)
-            .collect()
-    }
-
-    /// Lets the sheet of `page`, the last, be scanned again. Asked for twice it is the same: no page
-    /// before it is touched.
-    pub(super) fn take_back(&mut self, page: u32) -> Result<(), Refusal> {
-        let count = u32::try_from(self.pages.len()).unwrap_or(u32::MAX);
-        if page < count {
-            let message = format!("only the last page can be scanned again; it is page {count}");
-            return Err(invalid(message));
-        }
-        if page == count && self.again.is_empty() {
-            self.again = self.last_sheet();
-        }
-        Ok(())
-    }
-
-    /// Whether every page is a side of a sheet that was scanned on both.
-    pub(super) fn is_duplex(&self) -> bool {
-        let sides = self.pages.iter().map(|page| page.side);
-        let both = [Side::Front, Side::Back].into_iter().cycle();
-        self.settings.is_some_and(|settings| settings.duplex)
-            && sides.zip(both).all(|(a, b)| a == b)
     }
 
     pub(super) fn reorder(&mut self, order: &[u32]) -> Result<(), Refusal> {
@@ -198,21 +196,6 @@ impl Job {
             pages: self.pages.clone(),
             recipient: recipient.clone(),
         })
-    }
-}
-
-/// What is told of a draft found at start-up.
-pub(super) fn offer(draft: &Draft) -> JobEvent {
-    let pages = draft.pages.len();
-    let mut message = format!("this job was cut off; {pages} pages are safe");
-    if draft.damaged > 0 {
-        message.push_str(&format!(", {} cannot be read any more", draft.damaged));
-    }
-    message.push_str("; add the rest, finish or discard it");
-    JobEvent::Paused {
-        message,
-        resumable: true,
-        doubts: None,
     }
 }
 

@@ -25,6 +25,9 @@ pub(super) fn settings(
 ) -> Result<(ScanSettings, Option<String>), Refusal> {
     let mut reachable = rules.cloned().unwrap_or_default();
     let mut instead = Vec::new();
+    // Who names the glass allows one side.
+    let names_glass = reachable.sources.iter().any(|it| it == "platen");
+    let wants_both_sides = reachable.duplex == Some(true) && !names_glass;
     if !reachable.must {
         instead.extend(nearest_source(&mut reachable.sources, can));
     }
@@ -48,6 +51,15 @@ pub(super) fn settings(
         ));
     }
     let rules = &reachable;
+    if wants_both_sides && can.adf.is_none() && request.duplex.is_none() {
+        if rules.must {
+            return Err(invalid(
+                "the workflow wants both sides of each sheet, which this device's glass cannot scan"
+                    .to_owned(),
+            ));
+        }
+        instead.push("one side at a time instead of both".to_owned());
+    }
     let duplex = match source {
         InputSource::Platen => false,
         InputSource::Adf => request.duplex.or(rules.duplex).unwrap_or(false),
@@ -172,6 +184,7 @@ pub fn memo(settings: &ScanSettings) -> ScanMemo {
         duplex: settings.duplex,
         color_mode: color_name(settings.color_mode).to_owned(),
         resolution_dpi: settings.resolution_dpi,
+        doubtful: None,
     }
 }
 

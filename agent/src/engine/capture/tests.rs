@@ -5,6 +5,8 @@ use scantrip_hal::clock::UnixTime;
 use scantrip_hal::scanner::{ColorMode, InputSource, MediaSize, SourceCapabilities};
 use scantrip_hal::scanner::{DocumentFormat, ScannerErrorKind, Side};
 
+mod sheets;
+
 const JOB: JobId = JobId::from_bytes([7; 16]);
 
 /// A machine and the world around it.
@@ -289,6 +291,24 @@ fn a_job_that_nobody_waits_for_is_not_opened() {
     assert!(!stop.is_raised());
     scene.machine.handle_cancel(Token(9));
     assert!(stop.is_raised());
+    // It had started all the same: no page is fed.
+    scene.machine.handle_begun(Ok(0));
+    scene.expect(&["reply done", "opened", "reply started", "feeding", "halt"]);
+    scene.halted(true);
+    assert!(scene.actions()[0].starts_with("paused true: stopped; put page 1"));
+    // While a page is taken back.
+    scene.edit(Edit::AddMore);
+    scene.looked();
+    scene.actions();
+    scene.machine.handle_begun(Ok(0));
+    scene.fed(page(1));
+    scene.fed(jam());
+    scene.actions();
+    scene.edit(Edit::Again { page: 1 });
+    scene.machine.handle_cancel(Token(9));
+    scene.voided();
+    scene.expect(&["void 1", "reply done", stopped]);
+    assert!(scene.machine.is_idle());
 }
 
 #[test]
@@ -569,7 +589,8 @@ fn the_rest_of_a_stack_is_scanned_with_the_nearest_too() {
 
 #[test]
 fn a_rule_that_is_a_must_is_refused_by_a_device_that_cannot() {
-    let musts: [fn(&mut ScanRules); 3] = [
+    let musts: [fn(&mut ScanRules); 4] = [
+        |rules| rules.duplex = Some(true),
         |rules| rules.resolutions_dpi = vec![200],
         |rules| rules.color_modes = vec!["gray".to_owned()],
         |rules| rules.sources = vec!["adf".to_owned()],
@@ -877,182 +898,4 @@ fn pages_are_added_to_a_job_only_while_the_device_is_as_required() {
     // What is saved can still be finished.
     scene.edit(Edit::Finish);
     assert!(scene.actions()[0].starts_with("seal"));
-}
-
-/// As [`Scene::open`], for a job that is scanned on both sides.
-fn open_duplex(scene: &mut Scene, pages: u32) {
-    scene.open(pages, false);
-    let job = scene.machine.jobs.get_mut(&JOB).expect("a job");
-    let settings = job.settings.as_mut().expect("settings");
-    settings.duplex = true;
-    for page in job.pages.iter_mut().skip(1).step_by(2) {
-        page.side = Side::Back;
-    }
-}
-
-fn doubt(kind: ScannerErrorKind) -> Fed {
-    Fed::Fault {
-        kind,
-        message: "why".to_owned(),
-        doubts_last: true,
-    }
-}
-
-#[test]
-fn a_sheet_that_broke_off_between_its_sides_is_fed_again_from_its_front() {
-    let mut scene = Scene::new();
-    open_duplex(&mut scene, 3);
-    scene.fed(jam());
-    scene.expect(&[
-        "paused true: the paper is stuck; take it out, then put page 3 and what \
-         follows back into the feeder and go on. Page 3 (front of sheet 2) is the sheet that was stuck",
-    ]);
-    scene.edit(Edit::AddMore);
-    scene.expect(&["void 3"]);
-    scene.voided();
-    scene.expect(&["look"]);
-    assert_eq!(scene.machine.pages(JOB), Some(2));
-}
-
-#[test]
-fn a_front_without_its_back_stays_when_the_job_is_finished_as_it_is() {
-    let mut scene = Scene::new();
-    open_duplex(&mut scene, 3);
-    scene.fed(jam());
-    scene.actions();
-    scene.edit(Edit::Finish);
-    scene.expect(&["seal [(1, 0), (2, 0), (3, 0)] fields 1 intent false"]);
-}
-
-#[test]
-fn whole_sheets_are_not_fed_again() {
-    let mut scene = Scene::new();
-    open_duplex(&mut scene, 2);
-    scene.fed(jam());
-    assert!(scene.actions()[0].contains("put page 3"));
-    scene.edit(Edit::AddMore);
-    scene.expect(&["look"]);
-}
-
-#[test]
-fn a_page_that_the_scanner_doubts_is_named_and_marked() {
-    let mut scene = Scene::new();
-    scene.open(2, false);
-    scene.fed(doubt(ScannerErrorKind::Interrupted));
-    let event = scene.machine.poll_action();
-    let Some(Action::Tell(
-        _,
-        JobEvent::Paused {
-            message, doubts, ..
-        },
-    )) = event
-    else {
-        panic!("{event:?}");
-    };
-    assert_eq!(doubts, Some(2));
-    assert!(
-        message.ends_with(
-            ". Page 3 is the sheet after page 2: it came out last, or is the next in the feeder. \
-             Page 2 is in doubt; it is sealed and cannot be shown here. To be sure, put back all that \
-             came out after page 1 and scan page 2 again (`jobs continue --again 2`)"
-        ),
-        "{message}"
-    );
-    let job = scene.machine.jobs.get(&JOB).expect("a job");
-    let doubtful: Vec<bool> = job.pages.iter().map(|page| page.doubtful).collect();
-    assert_eq!(doubtful, [false, true]);
-}
-
-#[test]
-fn the_last_page_is_scanned_again_and_no_other_however_often_that_is_asked_for() {
-    let mut scene = Scene::new();
-    scene.open(3, false);
-    scene.fed(doubt(ScannerErrorKind::Interrupted));
-    scene.actions();
-    scene.edit(Edit::Again { page: 2 });
-    scene.expect(&["refused Invalid: only the last page can be scanned again; it is page 3"]);
-    scene.edit(Edit::Again { page: 3 });
-    scene.expect(&["void 3"]);
-    scene.voided();
-    scene.expect(&["look"]);
-    let world = Scene::world(&scene.workflows, scene.recipient.as_ref());
-    scene
-        .machine
-        .handle_looked(Err("away".to_owned()), None, &world);
-    assert!(scene.actions()[0].starts_with("refused Scanner"));
-    // It is taken back already.
-    scene.edit(Edit::Again { page: 3 });
-    scene.expect(&["look"]);
-    assert_eq!(scene.machine.pages(JOB), Some(2));
-}
-
-#[test]
-fn both_sides_of_a_sheet_are_scanned_again() {
-    let mut scene = Scene::new();
-    open_duplex(&mut scene, 4);
-    scene.fed(doubt(ScannerErrorKind::Interrupted));
-    let told = scene.actions().remove(0);
-    assert!(
-        told.contains("Page 5 (front of sheet 3) is the sheet after page 4"),
-        "{told}"
-    );
-    assert!(
-        told.contains("Page 4 (back of sheet 2) is in doubt"),
-        "{told}"
-    );
-    assert!(
-        told.contains("all that came out after page 2 and"),
-        "{told}"
-    );
-    scene.edit(Edit::Again { page: 4 });
-    scene.expect(&["void 3"]);
-    scene.voided();
-    scene.expect(&["void 4"]);
-    scene.voided();
-    scene.expect(&["look"]);
-    assert_eq!(scene.machine.pages(JOB), Some(2));
-    // A front without its back is scanned again anyway.
-    let mut scene = Scene::new();
-    open_duplex(&mut scene, 3);
-    scene.fed(doubt(ScannerErrorKind::PaperJam));
-    assert!(!scene.actions()[0].contains("doubt"));
-}
-
-#[test]
-fn a_page_that_is_too_large_is_not_put_back_for_ever() {
-    let mut scene = Scene::new();
-    scene.open(1, false);
-    scene.fed(Fed::Fault {
-        kind: ScannerErrorKind::PageTooLarge,
-        message: "more than 255 MiB".to_owned(),
-        doubts_last: false,
-    });
-    scene.expect(&[
-        "paused false: page 2 is too large (more than 255 MiB); scan it with a lower resolution (`--dpi`) \
-         or in gray (`--color gray`)",
-    ]);
-}
-
-#[test]
-fn which_sheet_a_page_is_depends_on_what_happened() {
-    for (kind, page, sheet) in [
-        (
-            ScannerErrorKind::DoubleFeed,
-            2,
-            "the upper of the two sheets",
-        ),
-        (ScannerErrorKind::FeederFault, 2, "the next in the feeder"),
-        (
-            ScannerErrorKind::Truncated,
-            2,
-            "the sheet that came out last",
-        ),
-        (ScannerErrorKind::Interrupted, 1, "the first sheet"),
-    ] {
-        let words = words::which(kind, page, "");
-        assert!(
-            words.ends_with(&format!(". Page {page} is {sheet}")),
-            "{words}"
-        );
-    }
 }

@@ -62,7 +62,7 @@ pub(super) fn doubt(page: u32, place: &str, after: u32) -> String {
     };
     format!(
         ". Page {page}{place} is in doubt; it is sealed and cannot be shown here. To be sure, put back \
-         all that came out{all} and scan page {page} again (`jobs continue --again {page}`)"
+         all that came out{all} and scan page {page} again"
     )
 }
 
@@ -96,17 +96,28 @@ fn advice(kind: ScannerErrorKind, message: &str, next: u32, goes_on: bool) -> St
         ScannerErrorKind::Interrupted => {
             format!("the scanner broke off at page {next} ({message}); when it is ready, {back}")
         }
-        ScannerErrorKind::DuplexSize => format!("{message}; scan this paper one-sided"),
+        ScannerErrorKind::DuplexSize => format!("{message}; {}", anew(next, "on one side")),
         ScannerErrorKind::FeederFault => format!("{message}; see to the feeder, then {back}"),
         ScannerErrorKind::Offline if next == 1 => {
             format!("the scanner cannot be reached: {message}; is it on? see: scantrip device")
         }
         ScannerErrorKind::PageTooLarge => format!(
-            "page {next} is too large ({message}); scan it with a lower resolution (`--dpi`) or in gray \
-             (`--color gray`)"
+            "page {next} is too large ({message}); {}",
+            anew(
+                next,
+                "with a lower resolution (`--dpi`) or in gray (`--color gray`)"
+            )
         ),
         ScannerErrorKind::Cancelled => format!("stopped at the device; {back}"),
         ScannerErrorKind::SinkRefused => format!("page {next} could not be taken; {back}"),
         _ => format!("the scanner stopped at page {next}: {message}; {back}"),
+    }
+}
+
+/// How to scan what this job cannot take; all pages of a job are scanned in the same way.
+fn anew(next: u32, how: &str) -> String {
+    match next {
+        1 => format!("discard this job, then scan anew {how}"),
+        _ => format!("finish this job or discard it, then scan page {next} and what follows {how}"),
     }
 }
