@@ -41,6 +41,15 @@ pub use message::{
 /// The time floor is remembered this often: flash wears.
 const FLOOR_EVERY: Duration = Duration::from_secs(3600);
 
+/// A scan that waits for a poll.
+#[derive(Debug)]
+struct Waiting {
+    token: Token,
+    fresh: JobId,
+    request: ScanRequest,
+    is_cancelled: bool,
+}
+
 /// The engine.
 #[derive(Debug)]
 pub struct Engine {
@@ -56,7 +65,7 @@ pub struct Engine {
     usable: bool,
     enrolling: Option<Token>,
     /// Scans that wait for a poll: the workflow was not known.
-    waiting: Vec<(Token, JobId, ScanRequest)>,
+    waiting: Vec<Waiting>,
     recipient: Option<Recipient>,
     floor_at: Instant,
     cloud_time_ms: Option<u64>,
@@ -223,7 +232,12 @@ impl Engine {
             }
             Request::Sync => self.session.handle_sync(now, token),
             Request::Scan(request) => self.scan(now, token, fresh, request),
-            Request::Cancel => self.capture.handle_cancel(token),
+            Request::Cancel => {
+                for scan in &mut self.waiting {
+                    scan.is_cancelled = true;
+                }
+                self.capture.handle_cancel(token);
+            }
             Request::Edit { job, edit } => self.edit(now, token, &job, edit),
             Request::Unenroll { confirmed } => self.unenroll(token, confirmed),
             Request::Status
@@ -244,7 +258,12 @@ impl Engine {
         let known = fields::find(self.workflows(), &request.workflow).is_ok();
         if self.online && !(known && self.recipient.is_some()) {
             self.session.handle_sync(now, token);
-            self.waiting.push((token, fresh, request));
+            self.waiting.push(Waiting {
+                token,
+                fresh,
+                request,
+                is_cancelled: false,
+            });
             return;
         }
         self.plan(now, token, fresh, request);

@@ -115,17 +115,15 @@ impl Engine {
     }
 
     fn synced(&mut self, now: &Moment, token: Token, result: Result<(), Failure>) {
-        let waiting = self
-            .waiting
-            .iter()
-            .position(|(waiting, ..)| *waiting == token);
+        let waiting = self.waiting.iter().position(|scan| scan.token == token);
         if let Some(index) = waiting {
-            let (token, fresh, request) = self.waiting.swap_remove(index);
+            let scan = self.waiting.swap_remove(index);
             return match result {
+                _ if scan.is_cancelled => self.reply(token, Err(capture::stopped())),
                 Err(failure) if self.recipient.is_none() => {
                     self.reply(token, Err(refused(failure)));
                 }
-                _ => self.plan(now, token, fresh, request),
+                _ => self.plan(now, token, scan.fresh, scan.request),
             };
         }
         let reply = result.map(|()| Reply::Done).map_err(refused);

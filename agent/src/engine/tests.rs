@@ -211,6 +211,29 @@ fn a_scan_is_refused_when_nothing_is_known_and_the_cloud_is_away() {
 }
 
 #[test]
+fn a_scan_that_waits_for_a_poll_and_is_cancelled_never_begins() {
+    let mut engine = engine();
+    request(&mut engine, 1, scan());
+    request(&mut engine, 2, Request::Cancel);
+    actions(&mut engine, 2);
+    polled(&mut engine, 3);
+    let then = actions(&mut engine, 3);
+    assert!(
+        !then.iter().any(|action| matches!(action, Action::Scan(_))),
+        "{then:?}"
+    );
+    assert_eq!(refusals(&then), [RefusalKind::Scanner]);
+    // The next one is wanted.
+    request(&mut engine, 4, scan());
+    let next = actions(&mut engine, 4);
+    assert!(
+        next.iter()
+            .any(|action| matches!(action, Action::Scan(Scan::Look { .. }))),
+        "{next:?}"
+    );
+}
+
+#[test]
 fn without_enrolment_people_are_told_how_to_enrol() {
     let mut engine = Engine::new(start(None), &at(0));
     request(&mut engine, 1, scan());
