@@ -232,6 +232,18 @@ impl Model {
         }
     }
 
+    /// A page was to be scanned again, and that was refused: whether it is gone, nobody was told.
+    pub(crate) fn perhaps_removed(&mut self, job: JobId, number: u64) {
+        if let Some(scan) = self.scans.get_mut(&job) {
+            for page in &mut scan.pages {
+                if page.number == number {
+                    page.owed = Owed::Maybe;
+                }
+            }
+            scan.shown = None;
+        }
+    }
+
     /// Pages were put into another order.
     pub(crate) fn reordered(&mut self, job: JobId, order: Vec<u64>) {
         if let Some(scan) = self.scans.get_mut(&job) {

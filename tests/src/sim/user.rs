@@ -13,6 +13,7 @@ use super::options::{Options, below};
 enum Choice {
     Finish,
     AddMore,
+    Again,
     Delete,
     Reorder,
     Rotate,
@@ -72,6 +73,12 @@ pub(crate) fn choose(
             device.scanner.tray().sheets = sheets;
             Edit::AddMore
         }
+        Choice::Again => {
+            // Perhaps the sheet is not put back.
+            let sheets = device.dice.below(1 + options.sheets);
+            device.scanner.tray().sheets = sheets;
+            Edit::Again { page: pages as u32 }
+        }
         Choice::Delete => Edit::Delete {
             page: 1 + below(&mut device.dice, pages as u64) as u32,
         },
@@ -106,6 +113,7 @@ fn draw(dice: &mut Dice, pages: usize, known: bool) -> Choice {
         Choice::Finish,
         Choice::AddMore,
         Choice::AddMore,
+        Choice::Again,
         Choice::Discard,
         Choice::WalkAway,
         Choice::Delete,
@@ -114,10 +122,12 @@ fn draw(dice: &mut Dice, pages: usize, known: bool) -> Choice {
     ];
     let choice = choices[below(dice, choices.len() as u64)];
     match choice {
-        Choice::Finish | Choice::Delete | Choice::Reorder | Choice::Rotate if pages == 0 => {
+        Choice::Finish | Choice::Again | Choice::Delete | Choice::Reorder | Choice::Rotate
+            if pages == 0 =>
+        {
             Choice::AddMore
         }
-        Choice::Delete | Choice::Reorder if !known => Choice::Finish,
+        Choice::Again | Choice::Delete | Choice::Reorder if !known => Choice::Finish,
         Choice::Delete if pages < 2 => Choice::Finish,
         choice => choice,
     }

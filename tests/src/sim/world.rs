@@ -316,9 +316,10 @@ impl World {
         };
         self.shared
             .trace(&format!("device {index}"), &format!("{asked:?} {text}"));
-        let (job, edit) = match (asked, reply) {
-            (Asked::Edit(job, edit), Ok(_)) => (job, edit),
-            (Asked::Scan(_), Err(_)) => return self.model.refused(index),
+        let done = reply.is_ok();
+        let (job, edit) = match asked {
+            Asked::Edit(job, edit) if done || matches!(edit, Edit::Again { .. }) => (job, edit),
+            Asked::Scan(_) if !done => return self.model.refused(index),
             _ => return,
         };
         let shown = self
@@ -328,7 +329,12 @@ impl World {
             .and_then(|scan| scan.shown.clone());
         let number = |page: u32| Some(*shown.as_ref()?.get(page as usize - 1)?);
         match edit {
-            Edit::Delete { page } => {
+            Edit::Again { page } if !done => {
+                if let Some(number) = number(page) {
+                    self.model.perhaps_removed(job, number);
+                }
+            }
+            Edit::Delete { page } | Edit::Again { page } => {
                 if let Some(number) = number(page) {
                     self.model.removed(job, number);
                 }
@@ -457,7 +463,7 @@ impl World {
         self.wakes[index] = u64::MAX;
         let mut removing = Vec::new();
         for asked in running.iter().flat_map(|running| running.asked.values()) {
-            if let Asked::Edit(job, Edit::Delete { page }) = asked {
+            if let Asked::Edit(job, Edit::Delete { page } | Edit::Again { page }) = asked {
                 let shown = self
                     .model
                     .scans
