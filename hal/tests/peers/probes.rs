@@ -226,7 +226,9 @@ fn snmpd_with_a_community_of_its_own_is_not_open() {
     let Some(settings) = with_snmpd("rocommunity canary-community 127.0.0.1\n", read) else {
         return;
     };
-    expect(&settings, "net.snmp_v1v2", "false", &Verdict::Secure);
+    // Under that name it is, but nobody knows that here.
+    let clear = &settings["net.snmp_v1v2"];
+    assert!(matches!(clear.verdict, Verdict::Unknown(_)), "{clear:?}");
     expect(
         &settings,
         "net.snmp_default_community",

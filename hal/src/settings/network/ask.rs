@@ -44,7 +44,7 @@ impl Facts {
     /// Whether the host is there at all, so that silence of a service says something.
     pub(super) fn is_up(&self) -> bool {
         let answers = |state: &State| *state != State::Silent;
-        self.ports.values().any(answers) || self.snmp.is_up()
+        self.ports.values().any(answers) || self.snmp.is_there() || self.snmp.is_refused()
     }
 }
 

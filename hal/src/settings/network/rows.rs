@@ -26,6 +26,7 @@ mod user_enabled;
 mod vendor_api_tls;
 mod version_approved;
 
+use super::access::Heard;
 use super::ask::{Facts, State, TlsFacts, Topic};
 use super::mib::V3;
 use super::trust::Trust;
@@ -151,7 +152,12 @@ fn channel(facts: &Facts, kinds: &[i64]) -> Option<Reading> {
         return None;
     }
     let open = kinds.iter().any(|kind| facts.snmp.channels.contains(kind));
-    Some(Reading::bool(open, "SNMP prtChannelTable"))
+    (open || facts.snmp.has_all_channels).then(|| Reading::bool(open, "SNMP prtChannelTable"))
+}
+
+fn no_snmp(evidence: &str) -> Reading {
+    let detail = "SNMP does not answer: whether it is off or was not heard is not known";
+    Reading::unknown(Why::NotAnswered, detail, evidence)
 }
 
 /// A setting of TLS: the worst of the ports that speak it.

@@ -16,6 +16,8 @@ use crate::web::Exchange;
 mod certificates;
 mod over_tls;
 
+mod silence;
+
 mod tables;
 
 mod revision;
@@ -26,6 +28,9 @@ type Service = fn(&[u8]) -> Vec<u8>;
 /// What comes back to a datagram; nothing: silence.
 type Datagrams = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 
+/// Comes back where the host says that nobody listens.
+const REFUSED: &[u8] = b"refused";
+
 /// A device: open ports by number, and what each was sent.
 #[derive(Default)]
 struct Device {
@@ -33,6 +38,9 @@ struct Device {
     /// Nothing listens elsewhere; `false`: nothing answers at all.
     is_up: bool,
     udp: Option<Datagrams>,
+    /// How long each datagram takes, and what has passed.
+    datagram_ms: u64,
+    now_ms: u64,
     /// What a port answers to HTTP after a handshake, and the certificates it shows.
     tls: BTreeMap<u16, (Service, Vec<Vec<u8>>)>,
     /// Who vouches for which.
@@ -83,9 +91,11 @@ impl Wire for Device {
     }
 
     fn ask(&mut self, _port: u16, question: &[u8]) -> Datagram {
+        self.now_ms += self.datagram_ms;
         match (&self.udp, self.is_up) {
             (Some(service), _) => match service(question) {
                 silence if silence.is_empty() => Datagram::Silent,
+                refused if refused == REFUSED => Datagram::Refused,
                 answer => Datagram::Answer(answer),
             },
             (None, true) => Datagram::Refused,
@@ -104,6 +114,10 @@ impl Wire for Device {
     }
 
     fn wait(&self) {}
+
+    fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
 }
 
 fn read(device: &mut Device) -> BTreeMap<&'static str, Setting> {

@@ -44,6 +44,8 @@ pub(super) trait Wire {
     fn trust(&self, chain: &[Vec<u8>]) -> Trust;
     /// Lets the time between two questions pass.
     fn wait(&self);
+    /// Time since the start of this machine.
+    fn now_ms(&self) -> u64;
 }
 
 /// Real sockets.
@@ -118,6 +120,10 @@ impl Wire for LiveWire {
     )]
     fn wait(&self) {
         std::thread::sleep(self.pace);
+    }
+
+    fn now_ms(&self) -> u64 {
+        SystemClock::new().boot().as_millis()
     }
 }
 
