@@ -16,6 +16,8 @@ use crate::web::Exchange;
 mod certificates;
 mod over_tls;
 
+mod lost;
+
 mod silence;
 
 mod tables;
@@ -43,6 +45,10 @@ struct Device {
     now_ms: u64,
     /// What a port answers to HTTP after a handshake, and the certificates it shows.
     tls: BTreeMap<u16, (Service, Vec<Vec<u8>>)>,
+    /// Where nothing comes after what was sent, not even an end.
+    stalls: Option<fn(u16, &[u8]) -> bool>,
+    /// Ports that do not answer at all.
+    filtered: &'static [u16],
     /// Who vouches for which.
     trust: BTreeMap<Vec<Vec<u8>>, Trust>,
     sent: Arc<Mutex<BTreeMap<u16, usize>>>,
@@ -53,6 +59,7 @@ struct Conversation {
     service: Service,
     asked: Vec<u8>,
     answer: Option<io::Cursor<Vec<u8>>>,
+    stalls: Option<fn(u16, &[u8]) -> bool>,
     sent: Arc<Mutex<BTreeMap<u16, usize>>>,
 }
 
@@ -71,7 +78,10 @@ impl Write for Conversation {
 impl Read for Conversation {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let answer = || io::Cursor::new((self.service)(&self.asked));
-        self.answer.get_or_insert_with(answer).read(buffer)
+        match self.stalls.is_some_and(|it| it(self.port, &self.asked)) {
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => self.answer.get_or_insert_with(answer).read(buffer),
+        }
     }
 }
 
@@ -83,10 +93,11 @@ impl Wire for Device {
                 service: *service,
                 asked: Vec::new(),
                 answer: None,
+                stalls: self.stalls,
                 sent: Arc::clone(&self.sent),
             })),
-            (None, true) => Connected::Closed,
-            (None, false) => Connected::Silent,
+            (None, true) if !self.filtered.contains(&port) => Connected::Closed,
+            (None, _) => Connected::Silent,
         }
     }
 

@@ -1,4 +1,4 @@
-//! What silence says: nothing, but of somebody who is known to be there.
+//! What silence of SNMP says: nothing, but of an agent that is known to be there.
 
 use super::super::tlv::{OCTETS, Reader, SEQUENCE, element, integer};
 use super::tables::{agent, read_with, with_agent};
