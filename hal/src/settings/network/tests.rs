@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::trust::Trust;
 use super::wire::{Connected, Datagram, Wire};
 use super::*;
-use crate::settings::{Method, Verdict};
+use crate::settings::Method;
 use crate::web::Exchange;
 
 mod certificates;
@@ -200,6 +200,31 @@ fn a_device_with_nothing_open_is_secure_where_silence_says_so() {
         settings["net.tls_min_version"].verdict,
         Verdict::NotApplicable
     );
+}
+
+#[test]
+fn of_two_addresses_what_is_not_known_of_one_is_worse_than_what_is_good_of_the_other() {
+    let silent: Service = |_| Vec::new();
+    let closed = || device(&[]);
+    let open = || device(&[(23, silent)]);
+    let away = Device::default;
+    let merged = |mut addresses: [Device; 2]| {
+        let mut settings = BTreeMap::new();
+        for address in &mut addresses {
+            for setting in read(address).into_values() {
+                merge_address(&mut settings, setting);
+            }
+        }
+        let verdict = settings.remove("net.telnet").unwrap().verdict;
+        (verdict == Verdict::Secure, verdict == Verdict::NotSecure)
+    };
+    assert_eq!(merged([closed(), closed()]), (true, false));
+    for addresses in [[closed(), away()], [away(), closed()]] {
+        assert_eq!(merged(addresses), (false, false), "secure and unknown");
+    }
+    for addresses in [[open(), away()], [away(), open()], [closed(), open()]] {
+        assert_eq!(merged(addresses), (false, true), "bad and anything");
+    }
 }
 
 #[test]
