@@ -31,8 +31,10 @@ fn nowhere() -> Ports {
 
 /// A port where nobody listens, below those that the kernel gives to connections.
 fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(20_000);
-    let mut ports = std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed));
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Two processes do not race for the same one.
+    let first = 20_000 + (std::process::id() % 60) as u16 * 200;
+    let mut ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
     ports.find(is_free).unwrap()
 }
