@@ -1,9 +1,8 @@
 //! The way to a printer by IPP (RFC 8010): its port in clear, else over TLS (RFC 7472), there and
 //! at the other ports that speak it.
 
-use super::ask::exchange;
 use super::ipp::{self, Answer};
-use super::wire::Wire;
+use super::wire::{Wire, exchange};
 use super::{Ports, http};
 use crate::web::{Exchange, Method};
 
