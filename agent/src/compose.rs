@@ -106,6 +106,7 @@ fn sources(config: &Config, tls: TlsOptions) -> SourcesOptions {
         ports.tls.push(port);
     }
     SourcesOptions {
+        device: device.clone(),
         linux: has(SettingsSource::Linux).then(|| settings.root.clone()),
         documents: vec![config.paths.state.clone()],
         network: has(SettingsSource::Network).then(|| NetworkOptions {

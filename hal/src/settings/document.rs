@@ -15,7 +15,8 @@ Read by, the best way first: **linux** files and system calls of the device; **i
 **tls**, **port** the device's own addresses over the network; **vendor** settings that the vendor's
 interface exports; **declared** `[settings.declared]` in the configuration; **compared** what the agent
 sees in two readings. What none of them can tell is *unknown*, with the reason, and never counts as
-secure.
+secure. An answer that got lost is unknown too; a device with two addresses is as good as the worse,
+and of an agent beside the device **linux** tells only what is bad there.
 ";
 
 /// The page as Markdown.

@@ -31,7 +31,7 @@ use std::time::Duration;
 pub use self::community::{Community, CommunityError};
 pub use self::trust::TlsOptions;
 use self::wire::{LiveWire, Wire};
-use super::{Reading, Revision, Row, Setting, SettingsSource, Why};
+use super::{Reading, Revision, Row, Setting, SettingsSource, Verdict, Why};
 use crate::backends::system::SystemClock;
 use crate::clock::Clock as _;
 use crate::printer::PrinterStatus;
@@ -239,11 +239,28 @@ impl NetworkSource {
             );
             let mut wire = self.wire(address);
             let options = &self.options;
+            let mut told = BTreeMap::new();
             read_address(&mut wire, options, (address, now), wanted, &mut |it| {
-                super::merge(&mut settings, it);
+                super::merge(&mut told, it);
             });
+            for setting in told.into_values() {
+                merge_address(&mut settings, setting);
+            }
         }
         settings.into_values().for_each(each);
+    }
+}
+
+/// Takes in what another address tells: what is not known of one is worse than what is good of the
+/// other.
+fn merge_address(settings: &mut BTreeMap<&'static str, Setting>, setting: Setting) {
+    let doubts = |doubt: &Setting, good: &Setting| {
+        matches!(doubt.verdict, Verdict::Unknown(_)) && good.verdict == Verdict::Secure
+    };
+    match settings.get_mut(setting.id) {
+        Some(before) if doubts(before, &setting) => {}
+        Some(before) if doubts(&setting, before) => *before = setting,
+        _ => super::merge(settings, setting),
     }
 }
 

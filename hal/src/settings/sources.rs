@@ -14,6 +14,8 @@ use crate::printer::PrinterStatus;
 /// Which sources there are.
 #[derive(Default)]
 pub struct SourcesOptions {
+    /// Host of the device, when it may be another machine than this one.
+    pub device: Option<String>,
     /// The root folder of the device's Linux, if its files are read.
     pub linux: Option<PathBuf>,
     /// Folders where this program keeps documents.
@@ -69,7 +71,6 @@ impl Sources {
     pub fn open(options: SourcesOptions) -> Result<Self, SourcesError> {
         let mut sources: Vec<Box<dyn SettingsSource>> = Vec::new();
         let has_export = options.vendor.is_some();
-        let device = options.network.as_ref().and_then(|it| it.device.clone());
         if let Some(root) = options.linux {
             sources.push(Box::new(LinuxSource::new(root, options.documents)));
         }
@@ -89,28 +90,16 @@ impl Sources {
         sources.push(Box::new(DeclaredSource::new(options.declared)?));
         Ok(Self {
             sources,
-            device,
+            device: options.device,
             has_export,
         })
     }
 }
 
-/// Takes a reading of a device beside this machine in: that the one is good says nothing of the
-/// other, of which it is not known.
-fn merge_beside(settings: &mut BTreeMap<&'static str, Setting>, setting: Setting) {
-    let of_device = matches!(
-        setting.method,
-        Method::Ipp | Method::Snmp | Method::Tls | Method::Port
-    );
-    let is_good = |it: &Setting| it.method == Method::Linux && it.verdict == Verdict::Secure;
-    if of_device
-        && matches!(setting.verdict, Verdict::Unknown(_))
-        && settings.get(setting.id).is_some_and(is_good)
-    {
-        let _this_machine = settings.insert(setting.id, setting);
-    } else {
-        super::merge(settings, setting);
-    }
+/// Whether a reading is of another machine than the device beside this one. What is bad here is
+/// told: this machine has the device's documents in its hands. All else says nothing of the device.
+fn is_of_this_machine(setting: &Setting) -> bool {
+    setting.method == Method::Linux && setting.verdict != Verdict::NotSecure
 }
 
 impl SettingsSource for Sources {
@@ -121,12 +110,13 @@ impl SettingsSource for Sources {
 
     fn read_some(&mut self, ids: &[&str], each: &mut dyn FnMut(Setting)) {
         let mut settings = BTreeMap::new();
-        let merge = match self.device.as_deref().is_some_and(is_beside) {
-            true => merge_beside,
-            false => super::merge,
-        };
+        let is_beside = self.device.as_deref().is_some_and(is_beside);
         for source in &mut self.sources {
-            source.read_some(ids, &mut |setting| merge(&mut settings, setting));
+            source.read_some(ids, &mut |setting| {
+                if !(is_beside && is_of_this_machine(&setting)) {
+                    super::merge(&mut settings, setting);
+                }
+            });
         }
         for row in CATALOGUE.iter().filter(|row| ids.contains(&row.id)) {
             each(settings.remove(row.id).unwrap_or_else(|| {
@@ -259,21 +249,80 @@ mod tests {
 
     #[test]
     fn this_machine_does_not_vouch_for_a_device_beside_it() {
-        for (device, is_known) in [("192.0.2.77", false), ("127.0.0.1", true)] {
-            let linux = Fixed("net.listening_ports", "tcp/631", Method::Linux);
-            let mut sources = Sources {
-                sources: vec![Box::new(linux), Box::new(Tried)],
-                device: Some(device.to_owned()),
-                has_export: false,
-            };
-            let mut verdict = None;
-            sources.read_some(&["net.listening_ports"], &mut |it| {
-                verdict = Some(it.verdict);
-            });
-            let secure = verdict == Some(Verdict::Secure);
-            assert_eq!(secure, is_known, "{device}: {verdict:?}");
+        for (id, linux, by_network, beside, here) in [
+            ("net.listening_ports", "tcp/631", true, None, Some(true)),
+            // Nothing tells it of the device.
+            ("net.ip_forwarding", "false", false, None, Some(true)),
+            ("storage.encryption", "all", false, None, Some(true)),
+            ("net.ip_forwarding", "true", false, Some(false), Some(false)),
+        ] {
+            for (device, wanted) in [("192.0.2.77", beside), ("127.0.0.1", here)] {
+                let linux = Box::new(Fixed(id, linux, Method::Linux));
+                let mut sources = Sources {
+                    sources: vec![linux],
+                    device: Some(device.to_owned()),
+                    has_export: false,
+                };
+                if by_network {
+                    sources.sources.push(Box::new(Tried));
+                }
+                let mut told = Vec::new();
+                sources.read_some(&[id], &mut |it| told.push(it));
+                let [setting] = told.as_slice() else {
+                    panic!("{told:?}");
+                };
+                let is_secure = match setting.verdict {
+                    Verdict::Secure => Some(true),
+                    Verdict::NotSecure => Some(false),
+                    Verdict::Unknown(_) | Verdict::NotApplicable => None,
+                };
+                assert_eq!(is_secure, wanted, "{device}: {setting:?}");
+            }
         }
     }
+
+    /// Tells this.
+    struct Told(Setting);
+
+    impl SettingsSource for Told {
+        fn read(&mut self, each: &mut dyn FnMut(Setting)) {
+            each(self.0.clone());
+        }
+    }
+
+    #[test]
+    fn what_this_machine_lacks_or_cannot_judge_is_none_of_a_device_beside_it() {
+        let row = |id| Row::find(id).unwrap();
+        let linux = Method::Linux;
+        for setting in [
+            Setting::not_applicable(row("net.wifi_direct"), linux, "no radio"),
+            // A policy would take the value.
+            Setting::unjudged(row("fw.version_approved"), "1.2", "policy", linux, "here"),
+        ] {
+            let ids = [setting.id];
+            let mut sources = Sources {
+                sources: vec![Box::new(Told(setting))],
+                device: Some("192.0.2.77".to_owned()),
+                has_export: false,
+            };
+            let mut told = Vec::new();
+            sources.read_some(&ids, &mut |it| told.push(it));
+            let verdict = &told[0].verdict;
+            assert!(matches!(verdict, Verdict::Unknown(_)), "{told:?}");
+            assert_eq!(told[0].value, "");
+        }
+    }
+
+    #[test]
+    fn a_device_beside_is_known_without_the_network_too() {
+        let options = SourcesOptions {
+            device: Some("192.0.2.77".to_owned()),
+            ..SourcesOptions::default()
+        };
+        let sources = Sources::open(options).unwrap();
+        assert_eq!(sources.device.as_deref(), Some("192.0.2.77"));
+    }
+
     /// Tells of a restart in one of two ways.
     struct Started(Revision);
 

@@ -31,8 +31,10 @@ fn nowhere() -> Ports {
 
 /// A port where nobody listens, below those that the kernel gives to connections.
 fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(20_000);
-    let mut ports = std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed));
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Two processes do not race for the same one.
+    let first = 20_000 + (std::process::id() % 60) as u16 * 200;
+    let mut ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
     ports.find(is_free).unwrap()
 }
@@ -226,7 +228,9 @@ fn snmpd_with_a_community_of_its_own_is_not_open() {
     let Some(settings) = with_snmpd("rocommunity canary-community 127.0.0.1\n", read) else {
         return;
     };
-    expect(&settings, "net.snmp_v1v2", "false", &Verdict::Secure);
+    // Under that name it is, but nobody knows that here.
+    let clear = &settings["net.snmp_v1v2"];
+    assert!(matches!(clear.verdict, Verdict::Unknown(_)), "{clear:?}");
     expect(
         &settings,
         "net.snmp_default_community",

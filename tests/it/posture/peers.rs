@@ -25,8 +25,10 @@ pub(super) type Settings = BTreeMap<&'static str, Setting>;
 /// A port where nobody listens, at any address. It is below those that the kernel gives to
 /// connections, so that none of another test takes it meanwhile.
 pub(super) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(20_000);
-    let mut ports = std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed));
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Two processes do not race for the same one.
+    let first = 20_000 + (std::process::id() % 60) as u16 * 200;
+    let mut ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
     ports.find(is_free).expect("a port")
 }

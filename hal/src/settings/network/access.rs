@@ -3,6 +3,7 @@
 
 use zeroize::Zeroize as _;
 
+use super::community::Community;
 use super::snmp::{self, ObjectId, Value, Version};
 use super::wire::{Datagram, Wire};
 
@@ -11,15 +12,28 @@ pub(super) const FACTORY: [&[u8]; 2] = [b"public", b"private"];
 /// `sysDescr` of RFC 3418, which every agent has.
 pub(super) const SYS_DESCR: &[u32] = &[1, 3, 6, 1, 2, 1, 1, 1, 0];
 
-/// The host says that nobody listens for SNMP.
-#[derive(Debug)]
-pub(super) struct Refused;
+/// For how long tables of one address are read, from its first answer on.
+const TABLES_MS: u64 = 60_000;
+
+/// What came back at most, of several questions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Heard {
+    #[default]
+    Silence,
+    /// The host says that nobody listens for SNMP.
+    Refusal,
+    /// Something that is no answer to the question.
+    Strange,
+    Answer,
+}
 
 /// What the device answers to. The community may be a secret: it is never printed.
 pub(super) struct Access<'a> {
     port: u16,
     version: Version,
     community: &'a [u8],
+    /// When no more rows are asked for.
+    until_ms: u64,
 }
 
 /// Rows of a table: the name of the first column's cell, and the values of all columns.
@@ -31,26 +45,41 @@ pub(super) struct Rows {
 }
 
 impl<'a> Access<'a> {
+    /// With the operator's community, else with one from the factory.
+    pub(super) fn open(
+        wire: &mut dyn Wire,
+        port: u16,
+        community: Option<&'a Community>,
+    ) -> Option<Self> {
+        let own = community.map(Community::as_bytes);
+        let all: Vec<&[u8]> = own.into_iter().chain(FACTORY).collect();
+        Self::find(wire, port, &all).ok()
+    }
+
     /// With the first of these communities that is answered; the newer version first.
     pub(super) fn find(
         wire: &mut dyn Wire,
         port: u16,
         communities: &[&'a [u8]],
-    ) -> Result<Option<Self>, Refused> {
+    ) -> Result<Self, Heard> {
+        let mut heard = Heard::Silence;
         for community in communities {
             for version in [Version::V2c, Version::V1] {
+                let until_ms = wire.now_ms() + TABLES_MS;
                 let access = Self {
                     port,
                     version,
                     community,
+                    until_ms,
                 };
                 let object = [ObjectId::new(SYS_DESCR)];
-                if access.exchange(wire, snmp::GET, 1, &object)?.is_some() {
-                    return Ok(Some(access));
+                match access.exchange(wire, snmp::GET, 1, &object) {
+                    Ok(_description) => return Ok(access),
+                    Err(other) => heard = heard.max(other),
                 }
             }
         }
-        Ok(None)
+        Err(heard)
     }
 
     fn exchange(
@@ -59,17 +88,17 @@ impl<'a> Access<'a> {
         kind: u8,
         id: u32,
         objects: &[ObjectId],
-    ) -> Result<Option<Vec<(ObjectId, Value)>>, Refused> {
+    ) -> Result<Vec<(ObjectId, Value)>, Heard> {
         let question = snmp::question(self.version, self.community, kind, id, objects);
         match wire.ask(self.port, &question) {
             Datagram::Answer(mut bytes) => {
                 let values = snmp::answer(&bytes, id);
                 // It repeats the community.
                 bytes.zeroize();
-                Ok(values)
+                values.ok_or(Heard::Strange)
             }
-            Datagram::Refused => Err(Refused),
-            Datagram::Silent => Ok(None),
+            Datagram::Refused => Err(Heard::Refusal),
+            Datagram::Silent => Err(Heard::Silence),
         }
     }
 
@@ -81,7 +110,7 @@ impl<'a> Access<'a> {
         id: u32,
         objects: &[ObjectId],
     ) -> Option<Vec<(ObjectId, Value)>> {
-        self.exchange(wire, kind, id, objects).ok().flatten()
+        self.exchange(wire, kind, id, objects).ok()
     }
 
     /// The value of one object.
@@ -102,7 +131,7 @@ impl<'a> Access<'a> {
         let starts: Vec<ObjectId> = columns.iter().map(column).collect();
         let (mut rows, mut at) = (Vec::new(), starts.clone());
         let mut is_whole = false;
-        while rows.len() < most {
+        while rows.len() < most && wire.now_ms() < self.until_ms {
             let id = rows.len() as u32 + 3;
             let Some(found) = self.ask(wire, snmp::GET_NEXT, id, &at) else {
                 break;

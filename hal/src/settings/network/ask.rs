@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::community::Community;
 use super::mib::{self, SnmpFacts};
 use super::trust::Trust;
-use super::wire::{Connected, Stream, Wire};
+use super::wire::{Connected, Lost, Wire, exchange};
 use super::{Ports, certificate, http, inquiry, ipp, tls};
 use crate::sorted::sorted;
 
@@ -29,8 +29,10 @@ pub(super) struct Facts {
     pub(super) now: u64,
     pub(super) ports: BTreeMap<u16, State>,
     pub(super) http: Option<http::Answer>,
-    pub(super) smb1: bool,
-    pub(super) vendor_api_tls: bool,
+    /// `None`: not answered.
+    pub(super) smb1: Option<bool>,
+    /// `None`: not answered.
+    pub(super) vendor_api_tls: Option<bool>,
     pub(super) tls: Vec<TlsFacts>,
     pub(super) ipp: IppFacts,
     pub(super) snmp: SnmpFacts,
@@ -41,19 +43,28 @@ impl Facts {
         self.ports.get(&port).copied().unwrap_or(State::Silent)
     }
 
+    pub(super) fn speaks_tls(&self, port: u16) -> bool {
+        let mut speaking = self.tls.iter().filter(|it| it.oldest.is_some());
+        speaking.any(|it| it.port == port)
+    }
+
     /// Whether the host is there at all, so that silence of a service says something.
     pub(super) fn is_up(&self) -> bool {
         let answers = |state: &State| *state != State::Silent;
-        self.ports.values().any(answers) || self.snmp.is_up()
+        self.ports.values().any(answers) || self.snmp.is_there() || self.snmp.is_refused()
     }
 }
 
-/// What a port with TLS agrees to.
+/// What a port that speaks TLS, or may do so, agrees to.
 #[derive(Debug)]
 pub(super) struct TlsFacts {
     pub(super) port: u16,
     pub(super) oldest: Option<tls::Version>,
+    /// Whether it agrees to none that is older.
+    pub(super) is_oldest_sure: bool,
     pub(super) weak: BTreeSet<&'static str>,
+    /// Whether it agrees to no others.
+    pub(super) is_weak_sure: bool,
     pub(super) certificate: Option<certificate::Facts>,
     pub(super) trust: Trust,
 }
@@ -65,8 +76,12 @@ pub(super) struct IppFacts {
     pub(super) http_status: Option<u16>,
     /// Whether it is spoken in clear.
     pub(super) is_clear: bool,
-    /// Whether a password is asked for.
+    /// Whether the question in clear may have got lost.
+    pub(super) is_clear_lost: bool,
+    /// Whether it refuses, or asks for a password.
     pub(super) is_guarded: bool,
+    /// Ports that answered as HTTP, be it that there is no printer.
+    pub(super) answered: Vec<u16>,
     /// The port where the printer answers over TLS; `None`: in clear, or not at all.
     pub(super) tls_port: Option<u16>,
     pub(super) printer: Option<ipp::Answer>,
@@ -146,13 +161,23 @@ pub(super) fn ask(
     }
     if has(Topic::Http) && open(&facts, ports.http) {
         let question = http::get(host, "/");
-        facts.http = exchange(wire, ports.http, &question, http::answer);
+        let heard = exchange(wire, ports.http, &question, http::answer);
+        facts.http = heard.ok().flatten();
     }
-    if has(Topic::Smb) && open(&facts, SMB) {
-        facts.smb1 = exchange(wire, SMB, SMB1_HELLO, smb1_answer).unwrap_or_default();
+    if has(Topic::Smb) {
+        facts.smb1 = match open(&facts, SMB) {
+            true => exchange(wire, SMB, SMB1_HELLO, smb1_answer).ok().flatten(),
+            false => Some(false),
+        };
     }
     if has(Topic::VendorApi) && open(&facts, ports.vendor_api) {
-        facts.vendor_api_tls = hello(wire, ports.vendor_api, tls::Version::Tls12).is_some();
+        let question = tls::hello(tls::Version::Tls12);
+        facts.vendor_api_tls = match exchange(wire, ports.vendor_api, &question, tls::answer) {
+            Ok(Some(tls::Answer::Agreed { .. })) => Some(true),
+            // To refuse it in words of TLS is no way to speak without.
+            Ok(Some(tls::Answer::Refused)) | Err(Lost) => None,
+            Ok(_) => Some(false),
+        };
     }
     if has(Topic::Ipp) && Topic::Ipp.ports(ports).iter().any(|it| open(&facts, *it)) {
         facts.ipp = ask_ipp(wire, ports, host);
@@ -172,35 +197,6 @@ pub(super) fn ask(
     facts
 }
 
-/// Sends a question on a new connection and reads until `answer` has enough.
-pub(super) fn exchange<T>(
-    wire: &mut dyn Wire,
-    port: u16,
-    question: &[u8],
-    answer: fn(&[u8], bool) -> Option<T>,
-) -> Option<T> {
-    let Connected::Open(mut stream) = wire.connect(port) else {
-        return None;
-    };
-    let stream: &mut dyn Stream = &mut *stream;
-    stream
-        .write_all(question)
-        .and_then(|()| stream.flush())
-        .ok()?;
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    while bytes.len() < http::ANSWER_BYTES_MAX {
-        match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => break,
-            Ok(length) => bytes.extend_from_slice(buffer.get(..length)?),
-        }
-        if let Some(found) = answer(&bytes, false) {
-            return Some(found);
-        }
-    }
-    answer(&bytes, true)
-}
-
 /// `Negotiate` of SMB with the one dialect `NT LM 0.12`, which is SMB version 1.
 const SMB1_HELLO: &[u8] = b"\x00\x00\x00\x2f\xffSMB\x72\x00\x00\x00\x00\x18\x01\x28\
     \x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\x01\x00\x00\x00\x00\
@@ -215,56 +211,70 @@ fn smb1_answer(bytes: &[u8], at_end: bool) -> Option<bool> {
     }
 }
 
-/// What a port answers to a hello of one version, when it agrees.
-fn hello(wire: &mut dyn Wire, port: u16, version: tls::Version) -> Option<tls::Answer> {
-    let answer = exchange(wire, port, &tls::hello(version), tls::answer)?;
-    matches!(answer, tls::Answer::Agreed { .. }).then_some(answer)
-}
-
+/// `None`: it answers each hello otherwise than in TLS, or not at all and ends the connection.
 fn ask_tls(wire: &mut dyn Wire, port: u16) -> Option<TlsFacts> {
-    let mut agreed = Vec::new();
-    let mut der = None;
+    let (mut agreed, mut der) = (Vec::new(), None);
+    let (mut is_refused, mut is_lost) = (false, false);
     for version in tls::Version::ALL {
-        let Some(answer) = hello(wire, port, version).filter(|answer| answer.is(version)) else {
-            continue;
-        };
-        agreed.push(version);
-        if let tls::Answer::Agreed { certificate, .. } = answer {
-            der = certificate.or(der);
+        match exchange(wire, port, &tls::hello(version), tls::answer) {
+            Ok(Some(answer)) if answer.is(version) => {
+                agreed.push(version);
+                if let tls::Answer::Agreed { certificate, .. } = answer {
+                    der = certificate.or(der);
+                }
+            }
+            Ok(Some(tls::Answer::NotTls) | None) => {}
+            Ok(Some(_)) => is_refused = true,
+            Err(Lost) => is_lost = true,
         }
     }
-    let oldest = *agreed.first()?;
+    if agreed.is_empty() && !is_refused && !is_lost {
+        return None;
+    }
+    let oldest = agreed.first().copied();
+    let is_oldest_sure = !is_lost && oldest.is_some();
     let newest_in_clear = agreed.iter().rev().find(|it| **it < tls::Version::Tls13);
-    let weak = newest_in_clear.map(|version| ask_weak(wire, port, *version));
+    let (weak, is_told) = match newest_in_clear {
+        Some(version) => ask_weak(wire, port, *version),
+        None => (BTreeSet::new(), true),
+    };
     // A finished handshake shows it under TLS 1.3 too, and that the device holds its key.
     let chain = wire.tls(port).map(|it| it.certificates());
     let chain = chain.unwrap_or_default();
     let leaf = chain.first().or(der.as_ref());
     Some(TlsFacts {
         port,
-        oldest: Some(oldest),
-        weak: weak.unwrap_or_default(),
+        oldest,
+        is_oldest_sure,
+        weak,
+        is_weak_sure: is_told && is_oldest_sure,
         certificate: leaf.and_then(|der| certificate::facts(der)),
         trust: wire.trust(&chain),
     })
 }
 
-/// Offers weak suites alone, each time without the kinds that were accepted.
-fn ask_weak(wire: &mut dyn Wire, port: u16, version: tls::Version) -> BTreeSet<&'static str> {
+/// Offers weak suites alone, each time without the kinds that were accepted; and whether the rest
+/// was refused.
+fn ask_weak(
+    wire: &mut dyn Wire,
+    port: u16,
+    version: tls::Version,
+) -> (BTreeSet<&'static str>, bool) {
     let mut kinds = BTreeSet::new();
     for _ in tls::WEAK {
         let without = Vec::from_iter(kinds.iter().copied());
         let question = tls::weak_hello(version, &without);
-        let answer = exchange(wire, port, &question, tls::answer);
-        let Some(tls::Answer::Agreed { suite, .. }) = answer else {
-            break;
+        let suite = match exchange(wire, port, &question, tls::answer) {
+            Ok(Some(tls::Answer::Agreed { suite, .. })) => suite,
+            Ok(Some(tls::Answer::Refused) | None) => return (kinds, true),
+            Ok(Some(tls::Answer::NotTls)) | Err(Lost) => return (kinds, false),
         };
         match tls::weak_kind(suite) {
             Some(kind) if kinds.insert(kind) => {}
-            _ => break,
+            _ => return (kinds, false),
         }
     }
-    kinds
+    (kinds, true)
 }
 
 fn ask_ipp(wire: &mut dyn Wire, ports: &Ports, host: &str) -> IppFacts {
@@ -279,7 +289,9 @@ fn ask_ipp(wire: &mut dyn Wire, ports: &Ports, host: &str) -> IppFacts {
     let mut facts = IppFacts {
         http_status: heard.status,
         is_clear: heard.is_clear,
+        is_clear_lost: heard.is_lost,
         is_guarded: heard.is_guarded,
+        answered: heard.answered,
         ..IppFacts::default()
     };
     let Some(mut found) = heard.found else {

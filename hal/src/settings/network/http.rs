@@ -27,19 +27,21 @@ pub(super) fn post(host: &str, path: &str, kind: &str, body: &[u8]) -> Vec<u8> {
 }
 
 /// Reads what has come; `None` while more must come. `at_end`: nothing more will.
-pub(super) fn answer(bytes: &[u8], at_end: bool) -> Option<Answer> {
-    let end = bytes.windows(4).position(|it| it == b"\r\n\r\n")?;
-    let (head, rest) = bytes.split_at_checked(end)?;
-    let body = rest.get(4..)?;
-    let head = String::from_utf8_lossy(head);
-    let mut lines = head.lines();
-    let status = lines.next()?.strip_prefix("HTTP/1.")?.get(2..5)?;
-    let status = status.parse().ok()?;
-    if status == 100 {
-        return answer(body, at_end);
-    }
+pub(super) fn answer(mut bytes: &[u8], at_end: bool) -> Option<Answer> {
+    // Any number of `100 Continue` may come first.
+    let (status, head, body) = loop {
+        let end = bytes.windows(4).position(|it| it == b"\r\n\r\n")?;
+        let (head, rest) = bytes.split_at_checked(end)?;
+        let body = rest.get(4..)?;
+        let head = String::from_utf8_lossy(head);
+        let status = head.lines().next()?.strip_prefix("HTTP/1.")?.get(2..5)?;
+        match status.parse().ok()? {
+            100 => bytes = body,
+            status => break (status, head, body),
+        }
+    };
     let (mut length, mut chunked, mut location) = (None, false, None);
-    for line in lines {
+    for line in head.lines() {
         let Some((name, value)) = line.split_once(':') else {
             continue;
         };
@@ -106,6 +108,15 @@ mod tests {
             (answer.status, answer.location.unwrap().as_str()),
             (301, "https://x/")
         );
+    }
+
+    #[test]
+    fn any_number_of_continues_before_an_answer_does_no_harm() {
+        let mut bytes = b"HTTP/1.1 100\r\n\r\n".repeat(ANSWER_BYTES_MAX / 16);
+        assert_eq!(answer(&bytes, true), None);
+        bytes.extend(b"HTTP/1.1 204 X\r\nContent-Length: 0\r\n\r\n");
+        assert!(bytes.len() > ANSWER_BYTES_MAX);
+        assert_eq!(answer(&bytes, false).unwrap().status, 204);
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! The way to a printer by IPP (RFC 8010): its port in clear, else over TLS (RFC 7472), there and
 //! at the other ports that speak it.
 
-use super::ask::exchange;
 use super::ipp::{self, Answer};
-use super::wire::Wire;
+use super::wire::{Wire, exchange};
 use super::{Ports, http};
 use crate::web::{Exchange, Method};
 
@@ -19,6 +18,8 @@ pub(super) struct Line {
     port: u16,
     /// `None`: in clear.
     tls: Option<Box<dyn Exchange>>,
+    /// Whether a question in clear may have got lost.
+    is_lost: bool,
 }
 
 impl Line {
@@ -40,7 +41,9 @@ impl Line {
         let (status, bytes) = match &mut self.tls {
             None => {
                 let question = http::post(host, path, KIND, &body);
-                let answer = exchange(wire, self.port, &question, http::answer)?;
+                let heard = exchange(wire, self.port, &question, http::answer);
+                self.is_lost |= heard.is_err();
+                let answer = heard.ok().flatten()?;
                 (answer.status, answer.body)
             }
             Some(exchange) => {
@@ -74,8 +77,12 @@ pub(super) struct Heard {
     pub(super) status: Option<u16>,
     /// Whether IPP is spoken in clear, be it that a password is asked for.
     pub(super) is_clear: bool,
-    /// Whether a password is asked for.
+    /// Whether a question in clear may have got lost.
+    pub(super) is_lost: bool,
+    /// Whether it refuses, or asks for a password.
     pub(super) is_guarded: bool,
+    /// Ports that answered as HTTP.
+    pub(super) answered: Vec<u16>,
     pub(super) found: Option<Found>,
 }
 
@@ -92,6 +99,7 @@ pub(super) fn find(wire: &mut dyn Wire, ports: &Ports, host: &str, wanted: &[&st
     let clear = Line {
         port: ports.ipp,
         tls: None,
+        is_lost: false,
     };
     try_line(wire, clear, host, wanted, &mut heard);
     let others = ports.tls.iter().copied().filter(|port| *port != ports.ipp);
@@ -100,8 +108,12 @@ pub(super) fn find(wire: &mut dyn Wire, ports: &Ports, host: &str, wanted: &[&st
             break;
         }
         if let Some(exchange) = wire.tls(port) {
-            let tls = Some(exchange);
-            try_line(wire, Line { port, tls }, host, wanted, &mut heard);
+            let line = Line {
+                port,
+                tls: Some(exchange),
+                is_lost: false,
+            };
+            try_line(wire, line, host, wanted, &mut heard);
         }
     }
     heard
@@ -110,10 +122,14 @@ pub(super) fn find(wire: &mut dyn Wire, ports: &Ports, host: &str, wanted: &[&st
 fn try_line(wire: &mut dyn Wire, mut line: Line, host: &str, wanted: &[&str], heard: &mut Heard) {
     for path in PATHS {
         let question = (ipp::GET_PRINTER_ATTRIBUTES, path, wanted);
-        let Some((status, answer)) = line.ask(wire, host, question) else {
+        let told = line.ask(wire, host, question);
+        heard.is_lost |= line.is_lost;
+        let Some((status, answer)) = told else {
             continue;
         };
-        heard.is_guarded |= status == 401;
+        heard.is_guarded |= matches!(status, 401 | 403);
+        // One that is too busy may have a printer.
+        heard.answered.extend((status < 500).then_some(line.port));
         if line.tls.is_none() {
             heard.status = Some(status);
             heard.is_clear |= status == 401 || answer.is_some();

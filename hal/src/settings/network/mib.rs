@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::access::{Access, FACTORY, SYS_DESCR};
+use super::access::{Access, FACTORY, Heard, SYS_DESCR};
 use super::community::Community;
 use super::listeners::{self, Listeners};
 use super::snmp::{self, ObjectId, Value};
@@ -14,7 +14,9 @@ use super::wire::{Datagram, Wire};
 pub(super) enum V3 {
     #[default]
     Silent,
-    /// It is there.
+    /// The host says that nobody listens.
+    Refused,
+    /// Something answers; no more is known.
     Present,
     /// It gives values to anybody.
     NoAuth,
@@ -23,16 +25,16 @@ pub(super) enum V3 {
 /// What SNMP answers.
 #[derive(Debug, Default)]
 pub(super) struct SnmpFacts {
-    /// The host says that nobody listens.
-    pub(super) is_refused: bool,
-    /// Whether it answers to a community's name from the factory.
-    pub(super) is_from_factory: bool,
-    /// Whether it answers to the community that the operator has configured.
-    pub(super) is_configured: bool,
+    /// To a community's name from the factory.
+    pub(super) to_factory: Heard,
+    /// To the community that the operator has configured.
+    pub(super) to_own: Heard,
     pub(super) v3: V3,
     pub(super) forwarding: Option<i64>,
     /// Types of print channels that accept jobs.
     pub(super) channels: BTreeSet<i64>,
+    /// Whether those are all.
+    pub(super) has_all_channels: bool,
     /// Whether names of jobs can be read; `None`: no job is listed.
     pub(super) jobs_shown: Option<bool>,
     /// What the device calls itself, free text: `hrDeviceDescr`, `sysDescr`.
@@ -41,10 +43,17 @@ pub(super) struct SnmpFacts {
 }
 
 impl SnmpFacts {
-    /// Whether anything shows that the host is there.
-    pub(super) fn is_up(&self) -> bool {
-        let answers = self.is_from_factory || self.is_configured || self.v3 != V3::Silent;
-        self.is_refused || answers
+    /// Whether anything answers, so that silence to one question says something: agents are silent
+    /// to a community's name that they do not know (RFC 3584, 5.2.1).
+    pub(super) fn is_there(&self) -> bool {
+        self.to_factory.max(self.to_own) >= Heard::Strange
+            || matches!(self.v3, V3::Present | V3::NoAuth)
+    }
+
+    /// Whether the host says that nobody listens, and nothing contradicts that.
+    pub(super) fn is_refused(&self) -> bool {
+        let refusal = [self.to_factory, self.to_own].contains(&Heard::Refusal);
+        (refusal || self.v3 == V3::Refused) && !self.is_there()
     }
 }
 
@@ -57,18 +66,12 @@ pub(super) fn ask(
 ) -> SnmpFacts {
     let mut facts = SnmpFacts::default();
     let own: Vec<&[u8]> = community.iter().map(|it| it.as_bytes()).collect();
-    let found = (
-        Access::find(wire, port, &own),
-        Access::find(wire, port, &FACTORY),
-    );
-    let (Ok(own), Ok(factory)) = found else {
-        facts.is_refused = true;
-        return facts;
-    };
-    facts.is_from_factory = factory.is_some();
-    facts.is_configured = own.is_some();
+    let own = Access::find(wire, port, &own);
+    let factory = Access::find(wire, port, &FACTORY);
+    let heard = |found: &Result<_, Heard>| found.as_ref().err().map_or(Heard::Answer, |it| *it);
+    (facts.to_own, facts.to_factory) = (heard(&own), heard(&factory));
     facts.v3 = ask_v3(wire, port, &[ObjectId::new(SYS_DESCR)]);
-    if let Some(access) = own.or(factory) {
+    if let Ok(access) = own.or(factory) {
         ask_tables(wire, &access, &mut facts);
         if wants_listeners {
             facts.listeners = Some(listeners::read(wire, &access));
@@ -79,8 +82,10 @@ pub(super) fn ask(
 
 fn ask_v3(wire: &mut dyn Wire, port: u16, description: &[ObjectId]) -> V3 {
     let discovery = snmp::question_v3(2, &[], "", &[]);
-    let Datagram::Answer(bytes) = wire.ask(port, &discovery) else {
-        return V3::Silent;
+    let bytes = match wire.ask(port, &discovery) {
+        Datagram::Answer(bytes) => bytes,
+        Datagram::Refused => return V3::Refused,
+        Datagram::Silent => return V3::Silent,
     };
     match snmp::answer_v3(&bytes, 2) {
         Some(snmp::AnswerV3::Report { engine }) => {
@@ -88,13 +93,17 @@ fn ask_v3(wire: &mut dyn Wire, port: u16, description: &[ObjectId]) -> V3 {
             let Datagram::Answer(bytes) = wire.ask(port, &question) else {
                 return V3::Present;
             };
-            match snmp::answer_v3(&bytes, 3) {
-                Some(snmp::AnswerV3::Values(_)) => V3::NoAuth,
-                _ => V3::Present,
-            }
+            of_values(snmp::answer_v3(&bytes, 3))
         }
-        Some(snmp::AnswerV3::Values(_)) => V3::NoAuth,
-        None => V3::Silent,
+        other => of_values(other),
+    }
+}
+
+/// What values without a key say. Anything else shows that somebody is there, and no more.
+fn of_values(answer: Option<snmp::AnswerV3>) -> V3 {
+    match answer {
+        Some(snmp::AnswerV3::Values(values)) if !values.is_empty() => V3::NoAuth,
+        _ => V3::Present,
     }
 }
 
@@ -108,23 +117,17 @@ fn ask_tables(wire: &mut dyn Wire, access: &Access<'_>, facts: &mut SnmpFacts) {
     const JOBS: &[u32] = &[1, 3, 6, 1, 4, 1, 2699, 1, 1, 1];
     const JOB: u32 = 3;
     const ACCEPTS_JOBS: i64 = 3;
+    const CHANNELS_MAX: usize = 32;
     if let Some(Value::Integer(number)) = access.get(wire, FORWARDING) {
         facts.forwarding = Some(number);
     }
-    for index in 1..=12 {
-        let column = |number| ObjectId::new(&[&CHANNEL[..], &[number, 1, index]].concat());
-        match access
-            .ask(wire, snmp::GET, 4 + index, &[column(2), column(6)])
-            .as_deref()
-        {
-            Some([(_, Value::Integer(kind)), (_, Value::Integer(ACCEPTS_JOBS))]) => {
-                let _new = facts.channels.insert(*kind);
-            }
-            Some([(_, Value::Integer(_)), _]) => {}
-            // The table ends here, or there is none.
-            _ => break,
-        }
-    }
+    let channels = access.walk(wire, &CHANNEL, &[2, 6], CHANNELS_MAX);
+    facts.has_all_channels = channels.is_whole;
+    let kinds = channels.rows.iter().filter_map(|(_, row)| match **row {
+        [Value::Integer(kind), Value::Integer(ACCEPTS_JOBS)] => Some(kind),
+        _ => None,
+    });
+    facts.channels = kinds.collect();
     let jobs = access.walk(wire, JOBS, &[JOB], 1);
     facts.jobs_shown = (!jobs.rows.is_empty()).then_some(true);
     for object in [DEVICE, SYS_DESCR] {

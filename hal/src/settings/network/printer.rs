@@ -2,7 +2,7 @@
 //! `printer-input-tray` of PWG 5100.13), else over SNMP (Printer MIB, RFC 3805; Host Resources MIB,
 //! RFC 2790). Questions only; what one address answers is bounded in time, rows and text.
 
-use super::access::{Access, FACTORY};
+use super::access::Access;
 use super::community::Community;
 use super::ipp::Answer;
 use super::snmp::Value;
@@ -131,9 +131,7 @@ fn ask_snmp(
     const SUPPLIES: [u32; 10] = [1, 3, 6, 1, 2, 1, 43, 11, 1, 1];
     /// `prtInputEntry`: most, level, name.
     const INPUT: [u32; 10] = [1, 3, 6, 1, 2, 1, 43, 8, 2, 1];
-    let own = community.map(Community::as_bytes);
-    let communities: Vec<&[u8]> = own.into_iter().chain(FACTORY).collect();
-    let access = Access::find(wire, port, &communities).ok()??;
+    let access = Access::open(wire, port, community)?;
     let mut rows = |table: &[u32], columns: &[u32], most: usize| {
         let rows = access.walk(wire, table, columns, most).rows;
         let values = rows.into_iter().map(|(_, values)| values);

@@ -2,7 +2,7 @@
 //! `printer-config-change*` of PWG 5100.13) and, for what that does not tell, by SNMP
 //! (`hrSystemUptime` of RFC 2790, `prtGeneralConfigChanges` of RFC 3805). A question of each.
 
-use super::access::{Access, FACTORY};
+use super::access::Access;
 use super::community::Community;
 use super::snmp::{self, ObjectId, Value};
 use super::wire::Wire;
@@ -49,9 +49,7 @@ fn ask_snmp(wire: &mut dyn Wire, port: u16, community: Option<&Community>) -> Op
     const HR_SYSTEM_UPTIME: &[u32] = &[1, 3, 6, 1, 2, 1, 25, 1, 1];
     const CONFIG_CHANGES: &[u32] = &[1, 3, 6, 1, 2, 1, 43, 5, 1, 1, 1];
     const ID: u32 = 1;
-    let own = community.map(Community::as_bytes);
-    let communities: Vec<&[u8]> = own.into_iter().chain(FACTORY).collect();
-    let access = Access::find(wire, port, &communities).ok()??;
+    let access = Access::open(wire, port, community)?;
     let columns = [SYS_UP_TIME, HR_SYSTEM_UPTIME, CONFIG_CHANGES].map(ObjectId::new);
     // The next ones: the first printer need not be number 1.
     let found = access.ask(wire, snmp::GET_NEXT, ID, &columns)?;

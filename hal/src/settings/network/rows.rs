@@ -26,6 +26,7 @@ mod user_enabled;
 mod vendor_api_tls;
 mod version_approved;
 
+use super::access::Heard;
 use super::ask::{Facts, State, TlsFacts, Topic};
 use super::mib::V3;
 use super::trust::Trust;
@@ -94,17 +95,21 @@ fn no_ipp(facts: &Facts, ports: &Ports) -> Option<Reading> {
     if facts.ipp.printer.is_some() {
         return None;
     }
-    let is_closed = facts.port(ports.ipp) != State::Open;
-    let why = match facts.tls.iter().any(|it| it.port == ports.ipp) {
-        _ if facts.ipp.is_guarded => "IPP asks for a password before it tells anything",
-        _ if is_closed => {
-            let evidence = format!("{}: closed", port_evidence(ports.ipp));
-            return Some(Reading::NotApplicable(evidence));
-        }
-        true => "the port speaks TLS, but does not answer to IPP over it",
-        false => "the port does not answer to IPP",
+    let is_closed = |port: u16| facts.port(port) == State::Closed;
+    let has_none = |port: &u16| is_closed(*port) || facts.ipp.answered.contains(port);
+    let (why, detail) = if facts.ipp.is_guarded {
+        let detail = "IPP refuses, or asks for a password, before it tells anything";
+        (Why::NoRight, detail)
+    } else if is_closed(ports.ipp) && ports.tls.iter().all(has_none) {
+        let evidence = format!("{}: closed", port_evidence(ports.ipp));
+        return Some(Reading::NotApplicable(evidence));
+    } else if facts.speaks_tls(ports.ipp) {
+        let detail = "the port speaks TLS, but does not answer to IPP over it";
+        (Why::NotAnswered, detail)
+    } else {
+        (Why::NotAnswered, "no port answers to IPP")
     };
-    Some(Reading::unknown(Why::NotAnswered, why, PRINTER))
+    Some(Reading::unknown(why, detail, PRINTER))
 }
 
 fn attribute<'a>(facts: &'a Facts, name: &str) -> Option<&'a [String]> {
@@ -151,14 +156,46 @@ fn channel(facts: &Facts, kinds: &[i64]) -> Option<Reading> {
         return None;
     }
     let open = kinds.iter().any(|kind| facts.snmp.channels.contains(kind));
-    Some(Reading::bool(open, "SNMP prtChannelTable"))
+    (open || facts.snmp.has_all_channels).then(|| Reading::bool(open, "SNMP prtChannelTable"))
 }
 
-/// A setting of TLS: the worst of the ports that speak it.
-fn of_tls(facts: &Facts, read: fn(&[TlsFacts]) -> Reading) -> Option<Reading> {
-    match facts.tls.as_slice() {
-        [] => Some(Reading::NotApplicable("no port speaks TLS".to_owned())),
-        ports => Some(read(ports)),
+fn no_snmp(evidence: &str) -> Reading {
+    let detail = "SNMP does not answer: whether it is off or was not heard is not known";
+    Reading::unknown(Why::NotAnswered, detail, evidence)
+}
+
+/// A setting of TLS: the worst of the ports that speak it. What is not sure of one is worse than
+/// what is good of all.
+fn of_tls(
+    facts: &Facts,
+    ports: &Ports,
+    id: &str,
+    is_sure: fn(&TlsFacts) -> bool,
+    read: fn(&[TlsFacts]) -> Reading,
+) -> Option<Reading> {
+    let row = crate::settings::Row::find(id)?;
+    let reading = match facts.tls.as_slice() {
+        [] => return Some(no_tls(facts, ports)),
+        all => read(all),
+    };
+    Some(match facts.tls.iter().find(|it| !is_sure(it)) {
+        Some(unsure) if reading.is_secure(row, facts.now) != Some(false) => {
+            let detail = "not every hello was answered as TLS asks for";
+            Reading::unknown(Why::NotAnswered, detail, port_evidence(unsure.port))
+        }
+        _ => reading,
+    })
+}
+
+/// No port was found to speak TLS: only of closed ones that is known.
+fn no_tls(facts: &Facts, ports: &Ports) -> Reading {
+    let not_closed = |port: &&u16| facts.port(**port) != State::Closed;
+    match ports.tls.iter().find(not_closed) {
+        None => Reading::NotApplicable("no port speaks TLS".to_owned()),
+        Some(port) => {
+            let detail = "no port that is not closed agrees to TLS";
+            Reading::unknown(Why::NotAnswered, detail, port_evidence(*port))
+        }
     }
 }
 
@@ -171,6 +208,7 @@ fn tls_evidence(ports: &[TlsFacts], what: &str) -> String {
 /// worse than what is good of another.
 fn of_certificate(
     facts: &Facts,
+    ports: &Ports,
     id: &str,
     read: fn(&certificate::Facts, &Trust, String) -> Reading,
 ) -> Option<Reading> {
@@ -193,7 +231,6 @@ fn of_certificate(
         };
         (rank, reading.text().to_owned())
     };
-    let none = || Reading::NotApplicable("no port speaks TLS".to_owned());
     let worst = facts.tls.iter().map(of_port).min_by_key(badness);
-    Some(worst.unwrap_or_else(none))
+    Some(worst.unwrap_or_else(|| no_tls(facts, ports)))
 }

@@ -138,8 +138,8 @@ pub(super) fn question_v3(id: u32, engine: &[u8], user: &str, objects: &[ObjectI
     element(SEQUENCE, &parts.concat())
 }
 
-/// The values of an answer to question `id`; `None` when it is not one, or tells an error. What
-/// version 1 calls `noSuchName` is an answer: nothing has a value.
+/// The values of an answer to question `id`; `None` when it is not one. What version 1 calls
+/// `noSuchName` is that nothing has a value; one that tells another error has no values.
 pub(super) fn answer(bytes: &[u8], id: u32) -> Option<Vec<(ObjectId, Value)>> {
     let mut message = Reader(bytes).enter(SEQUENCE)?;
     if message.integer()? > 1 {
@@ -184,11 +184,14 @@ pub(super) fn answer_v3(bytes: &[u8], id: u32) -> Option<AnswerV3> {
 fn bindings(mut pdu: Reader<'_>, id: u32) -> Option<Vec<(ObjectId, Value)>> {
     const NO_SUCH_NAME: i64 = 2;
     let (found, status, _index) = (pdu.integer()?, pdu.integer()?, pdu.integer()?);
-    if found != i64::from(id) || ![0, NO_SUCH_NAME].contains(&status) {
+    if found != i64::from(id) {
         return None;
     }
-    let mut list = pdu.enter(SEQUENCE)?;
     let mut values = Vec::new();
+    if ![0, NO_SUCH_NAME].contains(&status) {
+        return Some(values);
+    }
+    let mut list = pdu.enter(SEQUENCE)?;
     while values.len() < BINDINGS_MAX
         && let Some(mut binding) = list.enter(SEQUENCE)
     {
@@ -238,12 +241,16 @@ mod tests {
 
     /// A question turned into its answer.
     fn response(id: u32, value: &[u8]) -> Vec<u8> {
+        response_of(id, 0, value)
+    }
+
+    fn response_of(id: u32, status: u32, value: &[u8]) -> Vec<u8> {
         let name = element(OID, &ObjectId::new(&[1, 3, 6]).0);
         let binding = element(SEQUENCE, &[name, value.to_vec()].concat());
         let list = element(SEQUENCE, &binding);
         let pdu = element(
             RESPONSE,
-            &[integer(id), integer(0), integer(0), list].concat(),
+            &[integer(id), integer(status), integer(0), list].concat(),
         );
         element(
             SEQUENCE,
@@ -259,6 +266,15 @@ mod tests {
         assert_eq!(answer(&bytes, 8), None);
         let absent = response(9, &element(0x81, &[]));
         assert_eq!(answer(&absent, 9).unwrap()[0].1, Value::Absent);
+    }
+
+    #[test]
+    fn an_error_is_an_answer_without_values() {
+        let of_status = |status| answer(&response_of(9, status, &integer(3)), 9).unwrap();
+        assert_eq!(of_status(2)[0].1, Value::Absent);
+        for status in [1, 3, 5, 6, 16, 18] {
+            assert_eq!(of_status(status), [], "{status}");
+        }
     }
 
     #[test]

@@ -10,11 +10,15 @@ use proptest::prelude::*;
 use super::trust::Trust;
 use super::wire::{Connected, Datagram, Wire};
 use super::*;
-use crate::settings::{Method, Verdict};
+use crate::settings::Method;
 use crate::web::Exchange;
 
 mod certificates;
 mod over_tls;
+
+mod lost;
+
+mod silence;
 
 mod tables;
 
@@ -26,6 +30,9 @@ type Service = fn(&[u8]) -> Vec<u8>;
 /// What comes back to a datagram; nothing: silence.
 type Datagrams = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 
+/// Comes back where the host says that nobody listens.
+const REFUSED: &[u8] = b"refused";
+
 /// A device: open ports by number, and what each was sent.
 #[derive(Default)]
 struct Device {
@@ -33,8 +40,15 @@ struct Device {
     /// Nothing listens elsewhere; `false`: nothing answers at all.
     is_up: bool,
     udp: Option<Datagrams>,
+    /// How long each datagram takes, and what has passed.
+    datagram_ms: u64,
+    now_ms: u64,
     /// What a port answers to HTTP after a handshake, and the certificates it shows.
     tls: BTreeMap<u16, (Service, Vec<Vec<u8>>)>,
+    /// Where nothing comes after what was sent, not even an end.
+    stalls: Option<fn(u16, &[u8]) -> bool>,
+    /// Ports that do not answer at all.
+    filtered: &'static [u16],
     /// Who vouches for which.
     trust: BTreeMap<Vec<Vec<u8>>, Trust>,
     sent: Arc<Mutex<BTreeMap<u16, usize>>>,
@@ -45,6 +59,7 @@ struct Conversation {
     service: Service,
     asked: Vec<u8>,
     answer: Option<io::Cursor<Vec<u8>>>,
+    stalls: Option<fn(u16, &[u8]) -> bool>,
     sent: Arc<Mutex<BTreeMap<u16, usize>>>,
 }
 
@@ -63,7 +78,10 @@ impl Write for Conversation {
 impl Read for Conversation {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let answer = || io::Cursor::new((self.service)(&self.asked));
-        self.answer.get_or_insert_with(answer).read(buffer)
+        match self.stalls.is_some_and(|it| it(self.port, &self.asked)) {
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => self.answer.get_or_insert_with(answer).read(buffer),
+        }
     }
 }
 
@@ -75,17 +93,20 @@ impl Wire for Device {
                 service: *service,
                 asked: Vec::new(),
                 answer: None,
+                stalls: self.stalls,
                 sent: Arc::clone(&self.sent),
             })),
-            (None, true) => Connected::Closed,
-            (None, false) => Connected::Silent,
+            (None, true) if !self.filtered.contains(&port) => Connected::Closed,
+            (None, _) => Connected::Silent,
         }
     }
 
     fn ask(&mut self, _port: u16, question: &[u8]) -> Datagram {
+        self.now_ms += self.datagram_ms;
         match (&self.udp, self.is_up) {
             (Some(service), _) => match service(question) {
                 silence if silence.is_empty() => Datagram::Silent,
+                refused if refused == REFUSED => Datagram::Refused,
                 answer => Datagram::Answer(answer),
             },
             (None, true) => Datagram::Refused,
@@ -104,6 +125,10 @@ impl Wire for Device {
     }
 
     fn wait(&self) {}
+
+    fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
 }
 
 fn read(device: &mut Device) -> BTreeMap<&'static str, Setting> {
@@ -175,6 +200,31 @@ fn a_device_with_nothing_open_is_secure_where_silence_says_so() {
         settings["net.tls_min_version"].verdict,
         Verdict::NotApplicable
     );
+}
+
+#[test]
+fn of_two_addresses_what_is_not_known_of_one_is_worse_than_what_is_good_of_the_other() {
+    let silent: Service = |_| Vec::new();
+    let closed = || device(&[]);
+    let open = || device(&[(23, silent)]);
+    let away = Device::default;
+    let merged = |mut addresses: [Device; 2]| {
+        let mut settings = BTreeMap::new();
+        for address in &mut addresses {
+            for setting in read(address).into_values() {
+                merge_address(&mut settings, setting);
+            }
+        }
+        let verdict = settings.remove("net.telnet").unwrap().verdict;
+        (verdict == Verdict::Secure, verdict == Verdict::NotSecure)
+    };
+    assert_eq!(merged([closed(), closed()]), (true, false));
+    for addresses in [[closed(), away()], [away(), closed()]] {
+        assert_eq!(merged(addresses), (false, false), "secure and unknown");
+    }
+    for addresses in [[open(), away()], [away(), open()], [closed(), open()]] {
+        assert_eq!(merged(addresses), (false, true), "bad and anything");
+    }
 }
 
 #[test]

@@ -205,11 +205,8 @@ pub(super) fn answer(bytes: &[u8], at_end: bool) -> Option<Answer> {
     match first_flight(&messages) {
         Flight::Done(answer) => Some(answer),
         Flight::Hello(answer) if at_end => Some(answer),
-        _ if at_end && messages.is_empty() => Some(match bytes.is_empty() {
-            true => Answer::Refused,
-            false => Answer::NotTls,
-        }),
-        _ if at_end => Some(Answer::NotTls),
+        // Nothing, or half a flight, is no answer.
+        _ if at_end && messages.is_empty() && !bytes.is_empty() => Some(Answer::NotTls),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::http;
 use super::trust::{TlsOptions, Trust};
 use crate::backends::system::SystemClock;
 use crate::clock::Clock as _;
@@ -44,6 +45,63 @@ pub(super) trait Wire {
     fn trust(&self, chain: &[Vec<u8>]) -> Trust;
     /// Lets the time between two questions pass.
     fn wait(&self);
+    /// Time since the start of this machine.
+    fn now_ms(&self) -> u64;
+}
+
+/// No connection came about, or nothing more came in time: that says nothing.
+#[derive(Debug)]
+pub(super) struct Lost;
+
+/// Sends a question on a new connection and reads until `answer` has enough; `None`: the other side
+/// ended the connection without an answer.
+pub(super) fn exchange<T>(
+    wire: &mut dyn Wire,
+    port: u16,
+    question: &[u8],
+    answer: fn(&[u8], bool) -> Option<T>,
+) -> Result<Option<T>, Lost> {
+    let mut found = None;
+    talk(wire, port, question, &mut |bytes, at_end| {
+        found = answer(bytes, at_end);
+        found.is_some()
+    })?;
+    Ok(found)
+}
+
+/// Hands what has come to `is_enough` until that is so, or until nothing more will come.
+fn talk(
+    wire: &mut dyn Wire,
+    port: u16,
+    question: &[u8],
+    is_enough: &mut dyn FnMut(&[u8], bool) -> bool,
+) -> Result<(), Lost> {
+    let Connected::Open(mut stream) = wire.connect(port) else {
+        return Err(Lost);
+    };
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    let mut sent = stream.write_all(question).and_then(|()| stream.flush());
+    while bytes.len() < http::ANSWER_BYTES_MAX {
+        match sent.and_then(|()| stream.read(&mut buffer)) {
+            Ok(0) => break,
+            Ok(length) => bytes.extend_from_slice(buffer.get(..length).unwrap_or_default()),
+            Err(error) if is_end(&error) => break,
+            Err(_) => return Err(Lost),
+        }
+        if is_enough(&bytes, false) {
+            return Ok(());
+        }
+        sent = Ok(());
+    }
+    let _enough = is_enough(&bytes, true);
+    Ok(())
+}
+
+/// Whether the other side has ended the connection.
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionReset)
 }
 
 /// Real sockets.
@@ -118,6 +176,10 @@ impl Wire for LiveWire {
     )]
     fn wait(&self) {
         std::thread::sleep(self.pace);
+    }
+
+    fn now_ms(&self) -> u64 {
+        SystemClock::new().boot().as_millis()
     }
 }
 

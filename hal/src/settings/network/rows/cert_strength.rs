@@ -4,8 +4,8 @@ use super::{Facts, Method, Ports, Probe, Reading, Topic, of_certificate};
 
 pub(super) const PROBE: Probe = (Method::Tls, Topic::Tls, read);
 
-fn read(facts: &Facts, _ports: &Ports) -> Option<Reading> {
-    of_certificate(facts, "net.cert_strength", |it, _trust, evidence| {
+fn read(facts: &Facts, ports: &Ports) -> Option<Reading> {
+    of_certificate(facts, ports, "net.cert_strength", |it, _trust, evidence| {
         Reading::Judged {
             value: format!("{} {} {}", it.algorithm, it.bits, it.hash),
             secure: it.is_strong(),

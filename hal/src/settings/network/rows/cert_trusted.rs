@@ -4,8 +4,8 @@ use super::{Facts, Method, Ports, Probe, Reading, Topic, Trust, Why, of_certific
 
 pub(super) const PROBE: Probe = (Method::Tls, Topic::Tls, read);
 
-fn read(facts: &Facts, _ports: &Ports) -> Option<Reading> {
-    of_certificate(facts, "net.cert_trusted", |it, trust, evidence| {
+fn read(facts: &Facts, ports: &Ports) -> Option<Reading> {
+    of_certificate(facts, ports, "net.cert_trusted", |it, trust, evidence| {
         let evidence = format!("{evidence}, who vouches for it; its names are not compared");
         match trust {
             Trust::Pinned => Reading::value("pinned", evidence),

@@ -1,6 +1,6 @@
 //! `net.ipp_security`: whether IPP is spoken in clear, by what it says and by what it does.
 
-use super::{Facts, Method, Ports, Probe, Reading, Topic, port_evidence, words_of_uris};
+use super::{Facts, Method, Ports, Probe, Reading, State, Topic, port_evidence, words_of_uris};
 
 pub(super) const IPP: Probe = (Method::Ipp, Topic::Ipp, read);
 pub(super) const PORT: Probe = (Method::Port, Topic::Ipp, read_port);
@@ -13,7 +13,7 @@ fn read(facts: &Facts, ports: &Ports) -> Option<Reading> {
 fn read_port(facts: &Facts, ports: &Ports) -> Option<Reading> {
     let evidence = port_evidence(ports.ipp);
     let answers_over_tls = facts.ipp.tls_port.is_some();
-    let tls = answers_over_tls || facts.tls.iter().any(|it| it.port == ports.ipp);
+    let tls = answers_over_tls || facts.speaks_tls(ports.ipp);
     if facts.ipp.is_clear {
         let words = if tls {
             vec!["none", "tls"]
@@ -23,7 +23,9 @@ fn read_port(facts: &Facts, ports: &Ports) -> Option<Reading> {
         return Some(Reading::set(words, evidence));
     }
     let refused = match facts.ipp.http_status {
-        None | Some(400 | 403 | 426) => true,
+        // Refused before a word of HTTP, or closed; not lost.
+        None => !facts.ipp.is_clear_lost || facts.port(ports.ipp) == State::Closed,
+        Some(400 | 426) => true,
         // A web page or a redirect: the printer is to be found over TLS.
         Some(status) => answers_over_tls && status < 500,
     };

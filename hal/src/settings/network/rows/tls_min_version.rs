@@ -4,10 +4,16 @@ use super::{Facts, Method, Ports, Probe, Reading, Topic, of_tls, tls, tls_eviden
 
 pub(super) const PROBE: Probe = (Method::Tls, Topic::Tls, read);
 
-fn read(facts: &Facts, _ports: &Ports) -> Option<Reading> {
-    of_tls(facts, |ports| {
-        let oldest = ports.iter().filter_map(|it| it.oldest).min();
-        let text = oldest.map_or("", tls::Version::as_str);
-        Reading::value(text, tls_evidence(ports, "hello for one version each"))
-    })
+fn read(facts: &Facts, ports: &Ports) -> Option<Reading> {
+    of_tls(
+        facts,
+        ports,
+        "net.tls_min_version",
+        |it| it.is_oldest_sure,
+        |ports| {
+            let oldest = ports.iter().filter_map(|it| it.oldest).min();
+            let text = oldest.map_or("", tls::Version::as_str);
+            Reading::value(text, tls_evidence(ports, "hello for one version each"))
+        },
+    )
 }
