@@ -129,9 +129,19 @@ impl NetworkSource {
         if !found.iter().all(is_own) {
             return Err("settings.address is not an address of this device: not asked");
         }
+        let mut found = with_a_way(found);
         found.truncate(ADDRESSES_MAX);
         Ok(found)
     }
+}
+
+/// Those that this machine has a way to, if there are any: without IPv6 here, the device's addresses
+/// of it can tell nothing.
+fn with_a_way(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    let (near, none): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|address| own_address(*address).is_some());
+    if near.is_empty() { none } else { near }
 }
 
 /// Whether this host is another machine than this one; in doubt it is.
@@ -151,25 +161,24 @@ fn resolve(name: &str) -> Vec<IpAddr> {
     found.map_or_else(|_| Vec::new(), |all| all.map(|it| it.ip()).collect())
 }
 
-/// This machine's addresses on the network: those that it would use to reach far away. Nothing is
-/// sent to find them.
+/// The address that this machine would use to reach another. Nothing is sent to find it.
+fn own_address(other: IpAddr) -> Option<IpAddr> {
+    let any: IpAddr = match other {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((other, 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+/// This machine's addresses on the network: those that it would use to reach far away.
 fn own_addresses() -> Vec<IpAddr> {
-    let far: [(IpAddr, IpAddr); 2] = [
-        (
-            Ipv4Addr::UNSPECIFIED.into(),
-            Ipv4Addr::new(192, 0, 2, 1).into(),
-        ),
-        (
-            Ipv6Addr::UNSPECIFIED.into(),
-            Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
-        ),
+    let far: [IpAddr; 2] = [
+        Ipv4Addr::new(192, 0, 2, 1).into(),
+        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
     ];
-    let own = far.iter().filter_map(|(any, far)| {
-        let socket = UdpSocket::bind((*any, 0)).ok()?;
-        socket.connect((*far, 9)).ok()?;
-        Some(socket.local_addr().ok()?.ip())
-    });
-    own.collect()
+    far.into_iter().filter_map(own_address).collect()
 }
 
 /// Which settings are wanted, by id.

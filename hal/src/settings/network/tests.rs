@@ -427,6 +427,17 @@ fn a_setting_asked_for_alone_asks_for_no_more() {
 }
 
 #[test]
+fn an_address_without_a_way_to_it_casts_no_doubt_on_the_others() {
+    // Which network a link-local address is on, nobody says here.
+    let (near, far): (IpAddr, IpAddr) = (
+        Ipv4Addr::LOCALHOST.into(),
+        Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).into(),
+    );
+    assert_eq!(with_a_way(vec![far, near]), [near]);
+    assert_eq!(with_a_way(vec![far]), [far]);
+}
+
+#[test]
 fn an_address_of_another_machine_is_never_asked() {
     let mut source = NetworkSource::new(NetworkOptions {
         address: Some("192.0.2.77".to_owned()),
