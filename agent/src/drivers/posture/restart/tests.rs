@@ -4,18 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use scantrip_hal::clock::{Clock, Instant, UnixTime};
-use scantrip_hal::identity::DeviceIdentity;
 use scantrip_hal::settings::{Method, Revision, Row, Setting, SettingsSource, Uptime, Why};
-use scantrip_hal::storage::SealedStorage;
 
 use super::ID;
-use crate::drivers::time::Time;
-use crate::drivers::{Context, ContextParts};
-use crate::journal::Journal;
-use crate::spool::testing::{Counter, FakeKeys, MemoryDisk};
-use crate::spool::{Spool, SpoolLimits};
-use crate::store::State;
+use crate::drivers::Context;
+use crate::drivers::testing;
+use crate::spool::testing::MemoryDisk;
 
 /// What the device tells.
 #[derive(Default)]
@@ -44,18 +38,6 @@ impl SettingsSource for Device {
 
     fn revision(&mut self) -> Revision {
         self.told.lock().expect("told").revision.clone()
-    }
-}
-
-struct NoTime;
-
-impl Clock for NoTime {
-    fn boot(&self) -> Instant {
-        Instant::from_millis(0)
-    }
-
-    fn wall(&self) -> UnixTime {
-        UnixTime::from_millis(0)
     }
 }
 
@@ -88,29 +70,8 @@ impl Device {
 
     /// The agent as it starts, with what its disk remembers.
     fn agent(&self) -> Context {
-        let (disk, keys) = (Arc::new(self.disk.clone()), Arc::new(FakeKeys));
-        let limits = SpoolLimits {
-            bytes_max: 1 << 20,
-            free_bytes_min: 0,
-            reserve_bytes: 0,
-        };
-        let (spool, _jobs) = Spool::open(disk.clone(), "spool", limits).expect("a spool");
-        let journal = Journal::open(disk.clone(), keys.clone(), "state", &mut Counter(1));
-        Context::new(ContextParts {
-            time: Time::new(Arc::new(NoTime), 0),
-            state: State::new(SealedStorage::new(disk, keys.clone(), "state")),
-            keys,
-            spool,
-            journal: journal.expect("a journal").0,
-            device: DeviceIdentity {
-                vendor: Default::default(),
-                model: Default::default(),
-                serial: Default::default(),
-                firmware: Default::default(),
-            },
-            entropy: Box::new(Counter(1)),
-            settings: Some(Box::new(self.clone())),
-        })
+        let source = Box::new(self.clone());
+        testing::context(self.disk.clone(), Arc::default(), Some(source))
     }
 }
 
