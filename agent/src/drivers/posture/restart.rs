@@ -108,7 +108,10 @@ impl Restarts {
     ) {
         if let Some(by) = self.mark.restart(now) {
             let by = by.to_owned();
-            self.last = compare(by, (before, pending), reading);
+            // A restart after which nothing can be compared tells nothing.
+            if let Some(last) = compare(by, (before, pending), reading) {
+                self.last = Some(last);
+            }
         }
         self.mark.renew(now);
     }

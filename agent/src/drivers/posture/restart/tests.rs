@@ -147,6 +147,21 @@ fn what_falls_back_at_a_restart_is_named_until_the_next() {
 }
 
 #[test]
+fn a_restart_that_cannot_be_compared_leaves_what_is_known() {
+    let device = Device::new(&[("net.ftp", "false")]);
+    device.started("a");
+    let agent = device.agent();
+    read(&agent);
+    device.set(&[("net.ftp", "true")]);
+    device.started("b");
+    let words = "1 of 1 changed at the restart: net.ftp";
+    assert_eq!(read(&agent), is("false", words));
+    device.set(&[("net.ftp", "")]);
+    device.started("c");
+    assert_eq!(read(&agent), is("false", words));
+}
+
+#[test]
 fn a_change_that_one_reading_has_shown_counts_as_the_value_before() {
     let device = Device::new(&[("net.ftp", "true")]);
     device.started("a");
