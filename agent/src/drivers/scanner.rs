@@ -39,6 +39,13 @@ const fn state_reason(kind: ScannerErrorKind) -> &'static str {
     }
 }
 
+/// Whether the scanner has a fault: what it cannot do is none, nor that it does something else, nor that
+/// a person does not want the job any more.
+const fn is_fault(kind: ScannerErrorKind) -> bool {
+    use ScannerErrorKind as Kind;
+    !matches!(kind, Kind::Unsupported | Kind::Busy | Kind::SinkRefused)
+}
+
 /// A reading may be this old to decide about a workflow: stacks scanned one after the other do not
 /// each wait for the network, and a change counts within a minute. When it is older, the settings that
 /// decide are read again, and no others: a person waits.
@@ -149,18 +156,19 @@ impl ScannerDriver {
     fn note(&self, fed: &Fed) {
         match fed {
             Fed::Page(..) => {}
-            Fed::End | Fed::Stopped | Fed::NotKept { .. } => self.context.set_scanner("idle", None),
-            Fed::Fault { kind, .. } => {
+            Fed::Fault { kind, .. } if is_fault(*kind) => {
                 self.note_fault(*kind);
                 let reason = state_reason(*kind).to_owned();
                 self.context.add_event(EventKind::ScannerFault { reason });
+            }
+            Fed::End | Fed::Stopped | Fed::NotKept { .. } | Fed::Fault { .. } => {
+                self.context.set_scanner("idle", None)
             }
         }
     }
 
     fn note_fault(&self, kind: ScannerErrorKind) {
-        // What it cannot do is no fault.
-        if kind != ScannerErrorKind::Unsupported {
+        if is_fault(kind) {
             self.context
                 .set_scanner("stopped", Some(state_reason(kind)));
         }
@@ -546,3 +554,6 @@ fn spool_refusal(error: &SpoolError) -> Refusal {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
