@@ -27,12 +27,14 @@ use crate::spool::{JobFile, PageDetails, SpoolError};
 /// The number of the manifest among a job's objects.
 const MANIFEST: u32 = 0;
 
-/// A fault in the words of IPP (`printer-state-reasons`, PWG 5100.13).
+/// A fault in the words of IPP (`printer-state-reasons`, RFC 8011 and PWG 5107.3). They have none for two
+/// sheets at once: that one is WS-Scan's `MultipleFeedError`, spelled as theirs.
 const fn state_reason(kind: ScannerErrorKind) -> &'static str {
     match kind {
         ScannerErrorKind::FeederEmpty => "media-empty",
         ScannerErrorKind::PaperJam => "media-jam",
-        ScannerErrorKind::DoubleFeed | ScannerErrorKind::FeederFault => "input-pick-error",
+        ScannerErrorKind::DoubleFeed => "multiple-feed-error",
+        ScannerErrorKind::FeederFault => "scan-media-path-input-feed-error",
         ScannerErrorKind::CoverOpen => "cover-open",
         ScannerErrorKind::Offline => "shutdown",
         _ => "other",

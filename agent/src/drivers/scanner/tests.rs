@@ -111,8 +111,16 @@ fn a_page_that_does_not_come_is_a_fault_if_the_scanner_has_one() {
         assert_eq!(told(&driver), idle, "{kind:?}");
         assert!(is_quiet(&driver), "{kind:?}");
     }
-    let driver = driver(ScannerErrorKind::PaperJam);
-    driver.note(&fault(ScannerErrorKind::PaperJam));
-    assert_eq!(told(&driver), stopped("media-jam"));
-    assert!(!is_quiet(&driver));
+    for (kind, reason) in [
+        (ScannerErrorKind::DoubleFeed, "multiple-feed-error"),
+        (
+            ScannerErrorKind::FeederFault,
+            "scan-media-path-input-feed-error",
+        ),
+    ] {
+        let driver = driver(kind);
+        driver.note(&fault(kind));
+        assert_eq!(told(&driver), stopped(reason));
+        assert!(!is_quiet(&driver), "{kind:?}");
+    }
 }
