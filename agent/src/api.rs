@@ -380,6 +380,9 @@ pub enum JobEvent {
     },
     /// Thrown away by a person.
     Discarded,
+    /// Something that a newer agent tells: passed over. Never sent.
+    #[serde(other)]
+    Other,
 }
 
 impl JobEvent {

@@ -11,6 +11,8 @@ pub mod network;
 pub mod page;
 pub mod posture;
 pub mod scanner;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod web;
 

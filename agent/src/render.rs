@@ -12,13 +12,7 @@ pub(crate) mod workflow;
 
 use std::time::{Duration, UNIX_EPOCH};
 
-pub(crate) use scantrip_cloud_client::text::{span, wrapped};
-
-/// Whether a terminal would act on the character rather than show it: control characters and changes
-/// of writing direction.
-pub(crate) fn is_hidden(symbol: char) -> bool {
-    symbol.is_control() || matches!(symbol, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
+pub(crate) use scantrip_cloud_client::text::{is_hidden, span, wrapped};
 
 /// The text with what [`is_hidden`] made visible.
 pub(crate) fn plain(text: &str) -> String {

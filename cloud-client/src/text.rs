@@ -4,6 +4,13 @@
 /// takes its way.
 const SKEW_MS_MAX: u64 = 2_000;
 
+/// Whether a terminal would act on the character rather than show it: control characters and changes
+/// of writing direction.
+#[must_use]
+pub fn is_hidden(symbol: char) -> bool {
+    symbol.is_control() || matches!(symbol, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A text behind `first` in lines of at most `width` characters, broken after spaces and commas;
 /// lines that follow begin below the first word. A longer word is broken where the line ends.
 #[must_use]
@@ -100,6 +107,14 @@ mod tests {
             let letters = |text: &str| text.replace([' ', '\n'], "");
             prop_assert_eq!(letters(&page), letters(&(first + &text)));
         }
+    }
+
+    #[test]
+    fn what_moves_the_cursor_or_turns_the_line_is_hidden_and_letters_are_not() {
+        for symbol in ['\u{1b}', '\n', '\u{7f}', '\u{9b}', '\u{202e}', '\u{2066}'] {
+            assert!(is_hidden(symbol), "{symbol:?}");
+        }
+        assert!(!"Größe 文書 \u{202f}\u{2065}".chars().any(is_hidden));
     }
 
     #[test]

@@ -186,7 +186,8 @@ impl<'a> Follow<'a> {
             | JobEvent::PageSaved { .. }
             | JobEvent::Sending { .. }
             | JobEvent::Waiting { .. }
-            | JobEvent::Received { .. } => {}
+            | JobEvent::Received { .. }
+            | JobEvent::Other => {}
             JobEvent::Delivered { .. } => return Ok(Step::Over("delivered")),
             JobEvent::Discarded => return Ok(Step::Over("discarded")),
             JobEvent::Failed { message } => {

@@ -94,6 +94,7 @@ impl<'a> Output<'a> {
     /// A piece of progress for people.
     pub(crate) fn progress(&mut self, shown: &Shown) {
         match shown {
+            Shown::Nothing => {}
             Shown::Line(text) => self.line(text),
             Shown::Live { text, .. } if self.terminal && !self.json => {
                 // A longer line would be broken and could not be rewritten.

@@ -291,6 +291,27 @@ fn scan_for_a_machine_is_a_line_each() {
 }
 
 #[test]
+fn an_event_of_a_newer_agent_is_passed_over() {
+    let told = r#"[{"event":"feeding"},{"event":"straightened","page":1,"by":{"degrees":2}}]"#;
+    let events: Vec<JobEvent> = serde_json::from_str(told).unwrap();
+    let ran = Case {
+        replies: vec![started()],
+        events: vec![events, vec![page(1), delivered()]],
+        ..Case::default()
+    }
+    .run("scan --workflow Invoices");
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    assert_eq!(
+        ran.out.lines().collect::<Vec<_>>(),
+        [
+            "feeding paper (Ctrl-C stops it; saved pages stay)",
+            "page 1 saved, 600 kB",
+            "delivered: a.pdf in out",
+        ]
+    );
+}
+
+#[test]
 fn scan_without_the_cloud_is_saved_and_done() {
     let ran = Case {
         replies: vec![started()],

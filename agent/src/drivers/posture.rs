@@ -87,9 +87,15 @@ impl KnownSettings {
 
     /// Takes what the device told just before a whole reading, which is to be learned next. Gives
     /// the setting that tells of restarts.
-    fn started(&mut self, now: &Revision, row: &Row, reading: &[ReportSetting]) -> Setting {
+    fn started(
+        &mut self,
+        now: &Revision,
+        at: Instant,
+        row: &Row,
+        reading: &[ReportSetting],
+    ) -> Setting {
         let before = (self.last.as_slice(), self.pending.as_slice());
-        self.restarts.learn(now, before, reading);
+        self.restarts.learn(now, at, before, reading);
         self.restarts.setting(row)
     }
 
@@ -146,7 +152,8 @@ impl Context {
             // Before the settings: a change that comes meanwhile is seen by the next look.
             let revision = source.as_deref_mut().map(|it| it.revision());
             let restarted = |row: &Row, readings: &[ReportSetting]| {
-                self.with_known(|known| known.started(&revision.unwrap_or_default(), row, readings))
+                let (now, at) = (revision.unwrap_or_default(), self.time.boot());
+                self.with_known(|known| known.started(&now, at, row, readings))
             };
             let all: Vec<&Row> = CATALOGUE.iter().collect();
             let readings: Arc<[_]> = read(source, all, restarted, each).into();
@@ -160,7 +167,7 @@ impl Context {
             let waited = !known.pending.is_empty();
             let found = known.learn(&readings, now_ms);
             // Once: what flaps for ever shall not be read for ever.
-            unsure = !waited && !known.pending.is_empty();
+            unsure = known.restarts.is_fresh() || (!waited && !known.pending.is_empty());
             found
         });
         for change in &found {

@@ -27,16 +27,25 @@ use crate::spool::{JobFile, PageDetails, SpoolError};
 /// The number of the manifest among a job's objects.
 const MANIFEST: u32 = 0;
 
-/// A fault in the words of IPP (`printer-state-reasons`, PWG 5100.13).
+/// A fault in the words of IPP (`printer-state-reasons`, RFC 8011 and PWG 5107.3). They have none for two
+/// sheets at once: that one is WS-Scan's `MultipleFeedError`, spelled as theirs.
 const fn state_reason(kind: ScannerErrorKind) -> &'static str {
     match kind {
         ScannerErrorKind::FeederEmpty => "media-empty",
         ScannerErrorKind::PaperJam => "media-jam",
-        ScannerErrorKind::DoubleFeed | ScannerErrorKind::FeederFault => "input-pick-error",
+        ScannerErrorKind::DoubleFeed => "multiple-feed-error",
+        ScannerErrorKind::FeederFault => "scan-media-path-input-feed-error",
         ScannerErrorKind::CoverOpen => "cover-open",
         ScannerErrorKind::Offline => "shutdown",
         _ => "other",
     }
+}
+
+/// Whether the scanner has a fault: what it cannot do is none, nor that it does something else, nor that
+/// a person does not want the job any more.
+const fn is_fault(kind: ScannerErrorKind) -> bool {
+    use ScannerErrorKind as Kind;
+    !matches!(kind, Kind::Unsupported | Kind::Busy | Kind::SinkRefused)
 }
 
 /// A reading may be this old to decide about a workflow: stacks scanned one after the other do not
@@ -149,18 +158,19 @@ impl ScannerDriver {
     fn note(&self, fed: &Fed) {
         match fed {
             Fed::Page(..) => {}
-            Fed::End | Fed::Stopped | Fed::NotKept { .. } => self.context.set_scanner("idle", None),
-            Fed::Fault { kind, .. } => {
+            Fed::Fault { kind, .. } if is_fault(*kind) => {
                 self.note_fault(*kind);
                 let reason = state_reason(*kind).to_owned();
                 self.context.add_event(EventKind::ScannerFault { reason });
+            }
+            Fed::End | Fed::Stopped | Fed::NotKept { .. } | Fed::Fault { .. } => {
+                self.context.set_scanner("idle", None)
             }
         }
     }
 
     fn note_fault(&self, kind: ScannerErrorKind) {
-        // What it cannot do is no fault.
-        if kind != ScannerErrorKind::Unsupported {
+        if is_fault(kind) {
             self.context
                 .set_scanner("stopped", Some(state_reason(kind)));
         }
@@ -570,3 +580,6 @@ fn spool_refusal(error: &SpoolError) -> Refusal {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ use crate::api::JobEvent;
 /// Something to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
+    /// Nothing: the words for it are not known here.
+    Nothing,
     /// A line that stays.
     Line(String),
     /// The line that a terminal rewrites. Elsewhere it is written only at milestones.
@@ -86,6 +88,7 @@ impl Progress {
             }
             JobEvent::Failed { message } => format!("failed: {}", plain(message)),
             JobEvent::Discarded => "thrown away".to_owned(),
+            JobEvent::Other => return Shown::Nothing,
         })
     }
 
@@ -229,7 +232,7 @@ mod tests {
         let mut progress = Progress::default();
         let mut line = |event: JobEvent| match progress.handle(&event, at(0)) {
             Shown::Line(line) => line,
-            Shown::Live { .. } => panic!("a line"),
+            other => panic!("no line: {other:?}"),
         };
         assert_eq!(
             line(JobEvent::Saved { pages: 1 }),

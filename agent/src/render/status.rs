@@ -71,7 +71,8 @@ fn scanner(told: &ReportScanner) -> String {
     let why = match reason.as_str() {
         "media-empty" => "its feeder was empty",
         "media-jam" => "paper jam",
-        "input-pick-error" => "two sheets went in at once",
+        "multiple-feed-error" => "two sheets went in at once",
+        "scan-media-path-input-feed-error" => "its feeder has a fault",
         "cover-open" => "its cover was open",
         "shutdown" => "it did not answer",
         _ => "a fault",
@@ -266,6 +267,26 @@ mod tests {
             assert!(
                 text.lines().any(|found| found == line),
                 "{line:?} in\n{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_feeder_with_a_fault_is_not_told_to_have_taken_two_sheets() {
+        let told = |reason: &str| {
+            scanner(&ReportScanner {
+                state: "stopped".to_owned(),
+                reasons: vec![reason.to_owned()],
+            })
+        };
+        for (reason, why) in [
+            ("scan-media-path-input-feed-error", "its feeder has a fault"),
+            ("multiple-feed-error", "two sheets went in at once"),
+            ("other", "a fault"),
+        ] {
+            assert_eq!(
+                told(reason),
+                format!("stopped: {why}; see: scantrip device")
             );
         }
     }

@@ -1,6 +1,7 @@
 //! What an operator may do, until there is a portal.
 
-use scantrip_cloud_client::posture::assess::Assessment;
+use scantrip_cloud_client::posture::assess::{Assessment, assess};
+use scantrip_cloud_client::posture::score::Score;
 use scantrip_cloud_client::wire;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -86,10 +87,22 @@ pub struct DeviceView {
     pub settings: Option<Vec<wire::ReportSetting>>,
 }
 
+/// A device among others.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeviceRow {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub device: DeviceView,
+    /// How it stands.
+    pub standing: Standing,
+    /// Of its settings, by its tenant's policy.
+    pub score: Option<Score>,
+}
+
 /// Everything about a device.
 #[derive(Clone, Debug, Serialize)]
 pub struct DeviceDetail {
-    /// What a list shows too.
+    /// What is known of it.
     #[serde(flatten)]
     pub device: DeviceView,
     /// How it stands.
@@ -178,14 +191,21 @@ impl Core {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn list_devices(&self) -> Result<Vec<DeviceDetail>, AdminError> {
+    pub fn list_devices(&self) -> Result<Vec<DeviceRow>, AdminError> {
         let mut found = Vec::new();
         for tenant in tenants::list(&self.ports)? {
             let vault = Vault::open(&self.ports, &tenant.id)?;
+            let policy = standing::policy_of(&vault)?;
             for id in device_ids(&vault)? {
-                if let Some(view) = device_view(&vault, &tenant, &id)? {
-                    found.push(self.device_detail(&vault, view, false)?);
-                }
+                let Some(device) = device_view(&vault, &tenant, &id)? else {
+                    continue;
+                };
+                let settings = device.settings.as_deref();
+                found.push(DeviceRow {
+                    score: settings.map(|it| assess(&policy, it, self.now_ms()).score),
+                    standing: self.standing(&vault, &id)?,
+                    device,
+                });
             }
         }
         Ok(found)
@@ -223,10 +243,6 @@ impl Core {
         device: DeviceView,
         history: bool,
     ) -> Result<DeviceDetail, AdminError> {
-        let standing = vault.get::<Standing>(&Standing::place(&device.device))?;
-        let mut standing = standing.map(|standing| standing.value).unwrap_or_default();
-        let seen_ms = self.presence.seen_ms(&device.device);
-        standing.seen_ms = standing.seen_ms.max(seen_ms.unwrap_or(0));
         let policy = standing::policy_of(vault)?;
         let settings = device.settings.as_deref();
         Ok(DeviceDetail {
@@ -235,9 +251,18 @@ impl Core {
                 true => Some(standing::history(vault, &device.device)?),
                 false => None,
             },
-            standing,
+            standing: self.standing(vault, &device.device)?,
             device,
         })
+    }
+
+    /// How a device stands, heard of when it really was.
+    fn standing(&self, vault: &Vault, device: &str) -> Result<Standing, VaultError> {
+        let stored = vault.get::<Standing>(&Standing::place(device))?;
+        let mut standing = stored.map(|stored| stored.value).unwrap_or_default();
+        let seen_ms = self.presence.seen_ms(device);
+        standing.seen_ms = standing.seen_ms.max(seen_ms.unwrap_or(0));
+        Ok(standing)
     }
 
     /// Sets a tenant's policy; devices learn of it with their next poll, and are judged by it at

@@ -4,6 +4,7 @@ mod commit;
 mod crash;
 mod enroll;
 mod isolation;
+mod list;
 mod poll;
 mod telemetry;
 mod upload;

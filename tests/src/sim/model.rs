@@ -214,7 +214,10 @@ impl Model {
                     self.wrong(Wrong::Duplicated, job, "it is called discarded and arrived");
                 }
             }
-            JobEvent::Adapted { .. } | JobEvent::Sending { .. } | JobEvent::Waiting { .. } => {}
+            JobEvent::Adapted { .. }
+            | JobEvent::Sending { .. }
+            | JobEvent::Waiting { .. }
+            | JobEvent::Other => {}
         }
     }
 

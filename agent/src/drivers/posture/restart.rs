@@ -1,20 +1,23 @@
 //! Restarts of the device: how they are known, and whether its settings outlive them.
 //!
 //! The first whole reading after a restart is compared with the last one before it; what came of it
-//! is the setting `config.survives_restart` until the next restart.
+//! is the setting `config.survives_restart` until the next restart. What comes late, such as a service
+//! that does not listen yet, is seen as it was before by the reading after that, and does not count.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use scantrip_cloud_client::posture::diff::{Change, changes};
 use scantrip_cloud_client::wire::ReportSetting;
+use scantrip_hal::clock::Instant;
 use scantrip_hal::settings::{Method, Revision, Row, Setting, Why};
 use serde::{Deserialize, Serialize};
 
 /// The setting that tells of it.
 pub(super) const ID: &str = "config.survives_restart";
 /// What is another after a restart though nothing fell back: an update and a new certificate come
-/// with restarts, services and the clock come later than this program, some ports are chosen anew.
+/// with restarts, the clock is set long after this program starts, some ports are chosen anew.
 const NOT_KEPT: [&str; 5] = [
     ID,
     "fw.version_approved",
@@ -22,6 +25,9 @@ const NOT_KEPT: [&str; 5] = [
     "net.listening_ports",
     "time.synchronised",
 ];
+/// The second reading after a restart comes within seconds. What is as before when it comes later may
+/// have been set again by a person.
+const LATE_MAX: Duration = Duration::from_secs(120);
 /// A time since the start that has gone so far is not told to have begun anew: SNMP's counter ends
 /// after 497 days, and is asked often enough within the last forty.
 const UP_SECONDS_MAX: u32 = u32::MAX / 100 - 40 * 24 * 3600;
@@ -95,22 +101,47 @@ pub(super) struct Restarts {
     pub(super) mark: Mark,
     /// The last one.
     last: Option<Restart>,
+    /// When a reading showed what changed at it, and what that was before: until the next reading.
+    #[serde(skip)]
+    fresh: Option<(Instant, BTreeMap<String, String>)>,
 }
 
 impl Restarts {
-    /// Takes what the device told just before a whole reading. `before`: the last reading, as it is
-    /// with the changes `pending` that only one reading has shown.
+    /// Takes what the device told just before a whole reading at `at`. `before`: the last reading, as
+    /// it is with the changes `pending` that only one reading has shown.
     pub(super) fn learn(
         &mut self,
         now: &Revision,
+        at: Instant,
         (before, pending): (&[ReportSetting], &[Change]),
         reading: &[ReportSetting],
     ) {
+        let after = states(reading);
+        let fresh = self.fresh.take();
         if let Some(by) = self.mark.restart(now) {
-            let by = by.to_owned();
-            self.last = compare(by, (before, pending), reading);
+            let mut before = states(before);
+            before.extend(pending.iter().map(|it| (it.id.clone(), it.to.clone())));
+            let (compared, fell) = compare(before, &after);
+            // A restart after which nothing can be compared tells nothing.
+            if compared > 0 {
+                self.last = Some(Restart {
+                    by: by.to_owned(),
+                    compared,
+                    changed: fell.keys().cloned().collect(),
+                });
+                self.fresh = (!fell.is_empty()).then_some((at, fell));
+            }
+        } else if let (Some(last), Some((since, before))) = (&mut self.last, fresh)
+            && at.since(since) < LATE_MAX
+        {
+            last.changed.retain(|id| before.get(id) != after.get(id));
         }
         self.mark.renew(now);
+    }
+
+    /// Whether the next reading may still show that what changed has come late.
+    pub(super) const fn is_fresh(&self) -> bool {
+        self.fresh.is_some()
     }
 
     /// The setting that tells of it.
@@ -157,41 +188,26 @@ impl Restart {
     }
 }
 
-/// What became of what was known before: `None` when nothing can be compared. What can no longer be
-/// read, and a part that is not there, has not fallen back.
+/// Settings by their ids, each as a change from nothing to its value.
+fn states(reading: &[ReportSetting]) -> BTreeMap<String, String> {
+    let all = changes(&[], reading).into_iter();
+    all.map(|it| (it.id, it.to)).collect()
+}
+
+/// How many settings are known before and after, and what those were that are others now. What can no
+/// longer be read, and a part that is not there, has not fallen back.
 fn compare(
-    by: String,
-    (before, pending): (&[ReportSetting], &[Change]),
-    reading: &[ReportSetting],
-) -> Option<Restart> {
+    mut before: BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+) -> (usize, BTreeMap<String, String>) {
     let is_known = |state: &str| !matches!(state, "unknown" | "not read" | "not applicable");
-    // By id, each as a change from nothing to its value.
-    let states = |reading: &[ReportSetting]| -> BTreeMap<String, String> {
-        let all = changes(&[], reading).into_iter();
-        let mut states = BTreeMap::new();
-        states.extend(all.map(|it| (it.id, it.to)));
-        states
-    };
-    let (mut before, after) = (states(before), states(reading));
-    before.extend(pending.iter().map(|it| (it.id.clone(), it.to.clone())));
-    let (mut compared, mut changed) = (0, Vec::new());
-    for (id, was) in before {
-        let Some(is) = after.get(&id).filter(|is| is_known(is) && is_known(&was)) else {
-            continue;
-        };
-        if NOT_KEPT.contains(&id.as_str()) {
-            continue;
-        }
-        compared += 1;
-        if was != *is {
-            changed.push(id);
-        }
-    }
-    (compared > 0).then_some(Restart {
-        by,
-        compared,
-        changed,
-    })
+    before.retain(|id, was| {
+        let is = after.get(id).is_some_and(|is| is_known(is));
+        is && is_known(was) && !NOT_KEPT.contains(&id.as_str())
+    });
+    let compared = before.len();
+    before.retain(|id, was| after.get(id) != Some(&*was));
+    (compared, before)
 }
 
 #[cfg(test)]

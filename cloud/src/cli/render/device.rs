@@ -192,10 +192,8 @@ fn until(ms: &Value) -> String {
 }
 
 /// Devices are others: what they say cannot move the cursor.
-fn plain(text: &str) -> String {
-    let hidden =
-        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.replace(hidden, " ")
+fn plain(words: &str) -> String {
+    words.replace(text::is_hidden, " ")
 }
 
 #[cfg(test)]

@@ -382,7 +382,7 @@ fn the_numbers_are_well_formed_and_name_nobody() {
 fn what_the_policy_leaves_to_the_catalogue_is_told_in_its_words() {
     let mut scene = Scene::new();
     scene.ftp(Verdict::NotSecure);
-    let detail = scene.cloud.core.list_devices().unwrap().remove(0);
+    let detail = scene.cloud.core.show_device("SN-1", false).unwrap();
     let findings = detail.assessment.unwrap().findings;
     let ftp = findings.iter().find(|one| one.id == "net.ftp").unwrap();
     assert_eq!(ftp.expected, "false");

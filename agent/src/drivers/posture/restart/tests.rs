@@ -1,21 +1,16 @@
 //! A device that is restarted and set otherwise, and an agent on or beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use scantrip_hal::clock::{Clock, Instant, UnixTime};
-use scantrip_hal::identity::DeviceIdentity;
 use scantrip_hal::settings::{Method, Revision, Row, Setting, SettingsSource, Uptime, Why};
-use scantrip_hal::storage::SealedStorage;
 
 use super::ID;
-use crate::drivers::time::Time;
-use crate::drivers::{Context, ContextParts};
-use crate::journal::Journal;
-use crate::spool::testing::{Counter, FakeKeys, MemoryDisk};
-use crate::spool::{Spool, SpoolLimits};
-use crate::store::State;
+use crate::drivers::Context;
+use crate::drivers::testing::{self, SetClock};
+use crate::spool::testing::MemoryDisk;
 
 /// What the device tells.
 #[derive(Default)]
@@ -29,6 +24,7 @@ struct Told {
 struct Device {
     told: Arc<Mutex<Told>>,
     disk: MemoryDisk,
+    clock: Arc<SetClock>,
 }
 
 impl SettingsSource for Device {
@@ -47,23 +43,12 @@ impl SettingsSource for Device {
     }
 }
 
-struct NoTime;
-
-impl Clock for NoTime {
-    fn boot(&self) -> Instant {
-        Instant::from_millis(0)
-    }
-
-    fn wall(&self) -> UnixTime {
-        UnixTime::from_millis(0)
-    }
-}
-
 impl Device {
     fn new(values: &[(&'static str, &'static str)]) -> Self {
         let device = Self {
             told: Arc::default(),
             disk: MemoryDisk::new(),
+            clock: Arc::default(),
         };
         device.set(values);
         device
@@ -88,29 +73,13 @@ impl Device {
 
     /// The agent as it starts, with what its disk remembers.
     fn agent(&self) -> Context {
-        let (disk, keys) = (Arc::new(self.disk.clone()), Arc::new(FakeKeys));
-        let limits = SpoolLimits {
-            bytes_max: 1 << 20,
-            free_bytes_min: 0,
-            reserve_bytes: 0,
-        };
-        let (spool, _jobs) = Spool::open(disk.clone(), "spool", limits).expect("a spool");
-        let journal = Journal::open(disk.clone(), keys.clone(), "state", &mut Counter(1));
-        Context::new(ContextParts {
-            time: Time::new(Arc::new(NoTime), 0),
-            state: State::new(SealedStorage::new(disk, keys.clone(), "state")),
-            keys,
-            spool,
-            journal: journal.expect("a journal").0,
-            device: DeviceIdentity {
-                vendor: Default::default(),
-                model: Default::default(),
-                serial: Default::default(),
-                firmware: Default::default(),
-            },
-            entropy: Box::new(Counter(1)),
-            settings: Some(Box::new(self.clone())),
-        })
+        let source = Box::new(self.clone());
+        testing::context(self.disk.clone(), self.clock.clone(), Some(source))
+    }
+
+    /// Seconds pass.
+    fn wait(&self, seconds: u64) {
+        self.clock.0.fetch_add(seconds * 1000, Ordering::SeqCst);
     }
 }
 
@@ -183,6 +152,94 @@ fn what_falls_back_at_a_restart_is_named_until_the_next() {
     device.started("c");
     let words = "all 4 compared are as before the restart (boot_id)";
     assert_eq!(read(&device.agent()), is("true", words));
+}
+
+/// An agent that has seen three settings change at a restart: two that come late, and one for good.
+fn restarted(device: &Device) -> Context {
+    device.set(&[
+        ("auth.lockout_tries", "3"),
+        ("net.lpd_515", "true"),
+        ("net.raw_9100", "true"),
+    ]);
+    device.started("a");
+    let agent = device.agent();
+    read(&agent);
+    device.set(&[
+        ("auth.lockout_tries", "0"),
+        ("net.lpd_515", "false"),
+        ("net.raw_9100", "false"),
+    ]);
+    device.started("b");
+    let words = "3 of 3 changed at the restart: auth.lockout_tries net.lpd_515 net.raw_9100";
+    assert_eq!(read(&agent), is("false", words));
+    agent
+}
+
+#[test]
+fn a_service_that_comes_late_has_not_fallen_back() {
+    let device = Device::new(&[]);
+    let agent = restarted(&device);
+    device.wait(10);
+    device.set(&[("net.raw_9100", "true")]);
+    let words = "2 of 3 changed at the restart: auth.lockout_tries net.lpd_515";
+    assert_eq!(read(&agent), is("false", words));
+    // One more reading decides, and no other after it.
+    device.set(&[("auth.lockout_tries", "3"), ("net.lpd_515", "true")]);
+    assert_eq!(read(&agent), is("false", words));
+    assert_eq!(read(&device.agent()), is("false", words));
+
+    let device = Device::new(&[]);
+    let agent = restarted(&device);
+    device.set(&[
+        ("auth.lockout_tries", "3"),
+        ("net.lpd_515", "true"),
+        ("net.raw_9100", "true"),
+    ]);
+    let words = "all 3 compared are as before the restart (boot_id)";
+    assert_eq!(read(&agent), is("true", words));
+}
+
+#[test]
+fn what_is_as_before_minutes_later_was_set_again() {
+    let device = Device::new(&[]);
+    let agent = restarted(&device);
+    device.wait(120);
+    device.set(&[("auth.lockout_tries", "3"), ("net.raw_9100", "true")]);
+    let words = "3 of 3 changed at the restart: auth.lockout_tries net.lpd_515 net.raw_9100";
+    assert_eq!(read(&agent), is("false", words));
+}
+
+#[test]
+fn a_restart_that_changes_something_asks_for_a_second_reading_at_once() {
+    let device = Device::new(&[("net.ftp", "false")]);
+    device.started("a");
+    let agent = device.agent();
+    read(&agent);
+    // A change that waits would else be read the second time a day later.
+    device.set(&[("net.ftp", "true")]);
+    assert!(agent.read_settings(&mut |_setting| {}).unsure);
+    device.set(&[("net.ftp", "false")]);
+    device.started("b");
+    assert!(agent.read_settings(&mut |_setting| {}).unsure);
+    assert!(!agent.read_settings(&mut |_setting| {}).unsure, "once");
+}
+
+#[test]
+fn a_restart_that_cannot_be_compared_leaves_what_is_known() {
+    let device = Device::new(&[("net.ftp", "false")]);
+    device.started("a");
+    let agent = device.agent();
+    read(&agent);
+    device.set(&[("net.ftp", "true")]);
+    device.started("b");
+    let words = "1 of 1 changed at the restart: net.ftp";
+    assert_eq!(read(&agent), is("false", words));
+    device.set(&[("net.ftp", "")]);
+    device.started("c");
+    assert_eq!(read(&agent), is("false", words));
+    // Nor does what is back then heal the earlier one.
+    device.set(&[("net.ftp", "false")]);
+    assert_eq!(read(&agent), is("false", words));
 }
 
 #[test]

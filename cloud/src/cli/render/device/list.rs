@@ -56,7 +56,7 @@ fn row(device: &Value) -> [String; COLUMNS] {
         ("enrolled", _) => "SILENT".to_owned(),
         (other, _) => other.to_owned(),
     };
-    let score = device.pointer("/assessment/score").unwrap_or(&Value::Null);
+    let score = &device["score"];
     let score = match (score["points"].as_u64(), grade(score)) {
         (Some(points), Some(grade)) => format!("{points} {grade}"),
         _ => "no grade".to_owned(),
@@ -101,7 +101,7 @@ mod tests {
             "device": "0123456789abcdef", "tenant": tenant, "tenant_name": tenant.to_uppercase(),
             "serial": serial, "state": "enrolled", "certificate_until_ms": 86_400_000,
             "standing": { "posture": "not-secure", "seen_ms": 60_000, "silent_since_ms": null },
-            "assessment": { "score": { "points": 49, "grade": "D" } },
+            "score": { "points": 49, "grade": "D" },
             "report": { "device": { "vendor": "HP", "model": model } },
         })
     }
@@ -110,12 +110,12 @@ mod tests {
     fn the_list_begins_with_what_people_look_for_and_fits_100_columns() {
         let mut silent = device("t", "SN-2", "M1");
         silent["standing"]["silent_since_ms"] = 90_000.into();
-        silent["assessment"]["score"]["grade"] = "not-enough-data".into();
+        silent["score"]["grade"] = "not-enough-data".into();
         let mut revoked = device("t", "SN-3\u{1b}", "");
         revoked["state"] = "revoked".into();
         revoked["report"] = Value::Null;
         revoked["standing"]["seen_ms"] = 0.into();
-        revoked["assessment"] = Value::Null;
+        revoked["score"] = Value::Null;
         let long = "HP LaserJet Enterprise Flow MFP M880z Plus With Everything";
         let text = table(&[device("t", "CNB1-2345678", long), silent, revoked]);
         assert_eq!(
