@@ -192,7 +192,7 @@ pub(crate) struct Job {
     laters: u32,
     /// Whether the device has given the last page up after all.
     doubtful: bool,
-    /// Whether the status could be read in this job.
+    /// Whether the status could be read in this job, or before it.
     status_works: bool,
     last_load: Duration,
     /// What was reached last.

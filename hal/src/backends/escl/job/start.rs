@@ -8,7 +8,10 @@ use crate::scanner::ScannerErrorKind;
 impl Job {
     pub(super) fn checked(&mut self, tries: u32, answer: Answer) {
         let status = match answer {
-            Answer::Status(status) => status,
+            Answer::Status(status) => {
+                self.status_works = true;
+                status
+            }
             // It may say no more than that while it warms up.
             Answer::Code(503, after) if tries < BUSY_TRIES => {
                 self.wait = Some(later(after));
