@@ -1,7 +1,7 @@
 //! From the wish to a job on the device.
 
 use super::super::status::{AdfState, JobState, State as DeviceState, Status};
-use super::fault::{Fault, JAM_WITHOUT_PAPER, NO_PAPER, PAPER_LEFT, PERHAPS_NO_PAPER, of_feeder};
+use super::fault::{Fault, JAM_WITHOUT_PAPER, NO_PAPER, PERHAPS_NO_PAPER, of_feeder};
 use super::{Answer, BUSY_TRIES, Done, Job, LATER, State, later};
 use crate::scanner::ScannerErrorKind;
 
@@ -130,12 +130,12 @@ impl Job {
                 .and_then(of_feeder)
                 .unwrap_or_else(|| match (code, status.state) {
                     (_, DeviceState::Processing | DeviceState::Testing) => busy(),
-                    // The settings are within what it offers, or have just been taken: it is the
+                    // The settings have just been taken, or are within what it offers: it is the
                     // state of the feeder.
-                    (409, _) if self.earlier > 0 && status.adf == Some(AdfState::Loaded) => {
-                        Fault::new(ScannerErrorKind::Interrupted, PAPER_LEFT)
-                    }
-                    (409, _) if !self.glass() && status.adf != Some(AdfState::Loaded) => {
+                    (409, _)
+                        if self.earlier > 0
+                            || !self.glass() && status.adf != Some(AdfState::Loaded) =>
+                    {
                         Fault::new(ScannerErrorKind::FeederEmpty, PERHAPS_NO_PAPER)
                     }
                     (409, _) => Fault::new(
