@@ -69,8 +69,9 @@ impl Job {
                 self.state = State::Creating { tries: tries + 1 };
             }
             Answer::Code(503, _) => self.refuse(busy()),
-            // Black and white is the one thing that devices offer and refuse.
-            Answer::Code(409, _) if self.tickets.len() > 1 => {
+            // Black and white is the one thing that devices offer and refuse, and not after they have
+            // taken it.
+            Answer::Code(409, _) if self.tickets.len() > 1 && self.earlier == 0 => {
                 log::info!("escl: no black and white; gray is asked for");
                 self.tickets.pop();
                 self.state = State::Creating { tries };

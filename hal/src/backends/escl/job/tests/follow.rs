@@ -90,6 +90,15 @@ fn no_job_is_taken_at_the_end_where_the_feeder_never_said_to_be_empty() {
 }
 
 #[test]
+fn what_follows_a_page_in_black_and_white_is_not_asked_for_in_gray() {
+    let mut talk = Talk::pages(1);
+    let bilevel = ticket(InputSource::Adf, ColorMode::BlackAndWhite1);
+    talk.job.tickets = vec![bilevel.in_gray().unwrap(), bilevel];
+    refuses(&mut talk, AdfState::Loaded);
+    assert_eq!(talk.reached(), Ok(Done::End));
+}
+
+#[test]
 fn a_job_that_follows_and_brings_no_page_was_the_end() {
     // The feeder feels late that it is empty.
     let mut talk = Talk::pages(1);
