@@ -25,6 +25,7 @@ mod rootfs;
 mod secure_boot;
 mod sha_crypt;
 mod shadow;
+mod sshd;
 mod swap;
 mod systemd;
 mod time_sync;

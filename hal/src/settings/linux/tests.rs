@@ -18,6 +18,7 @@ mod pam;
 mod pam_lockout;
 mod remote_log;
 mod storage;
+mod unread;
 
 macro_rules! zeros {
     () => {
