@@ -15,6 +15,7 @@ mod fw_updates;
 mod log;
 mod net;
 mod pam;
+mod pam_beside;
 mod pam_lockout;
 mod remote_log;
 mod storage;
@@ -143,6 +144,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
         log::CASES,
         net::CASES,
         pam::CASES,
+        pam_beside::CASES,
         pam_lockout::CASES,
         remote_log::CASES,
         storage::CASES,
