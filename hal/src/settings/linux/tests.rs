@@ -78,7 +78,10 @@ fn tree(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 }
 
 fn read_all(files: &[(&str, &[u8])], kernel: &Told) -> BTreeMap<&'static str, Setting> {
-    let folder = tree(files);
+    read_below(&tree(files), kernel)
+}
+
+fn read_below(folder: &tempfile::TempDir, kernel: &Told) -> BTreeMap<&'static str, Setting> {
     let root = Root {
         path: folder.path().to_owned(),
         documents: vec![PathBuf::from("/var/lib/documents")],
