@@ -25,6 +25,7 @@ mod rootfs;
 mod secure_boot;
 mod sha_crypt;
 mod shadow;
+mod sshd;
 mod swap;
 mod systemd;
 mod time_sync;
@@ -230,9 +231,12 @@ impl Root {
         let mut names = Vec::new();
         for entry in folder.take(ENTRIES_MAX) {
             let entry = entry.map_err(|error| Unread::new(path, &error))?;
-            names.extend(entry.file_name().into_string());
+            // What is not looked at may say the opposite.
+            let Ok(name) = entry.file_name().into_string() else {
+                return Err(Unread::new(path, &io::ErrorKind::InvalidData.into()));
+            };
+            names.push(name);
         }
-        // What is not looked at may say the opposite.
         if names.len() == ENTRIES_MAX {
             let error = io::Error::from(io::ErrorKind::FileTooLarge);
             return Err(Unread::new(path, &error));

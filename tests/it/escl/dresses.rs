@@ -168,6 +168,53 @@ fn a_feeder_that_always_says_to_be_loaded_comes_to_an_end() {
 }
 
 #[test]
+fn a_job_too_many_is_the_end_whatever_it_ends_with_where_the_feeder_is_always_loaded() {
+    for end in [None, Some(Oddity::GoneAtEnd), Some(Oddity::ErrorAtEnd)] {
+        for (jobs, most) in [(1, 3), (3, 1)] {
+            let mut odd = vec![
+                Oddity::AlwaysLoaded,
+                Oddity::PagesPerJob(most),
+                Oddity::IdleJobs(jobs),
+            ];
+            odd.extend(end);
+            for dress in Dress::ALL {
+                let (mut desk, least) = dressed(dress, 3, &odd);
+                desk.expect(&least, 3);
+                assert_eq!(posts(&desk), jobs as usize + 1, "{}", dress.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn paper_that_is_not_fed_is_told_where_the_feeder_has_said_that_it_was_empty() {
+    for end in [None, Some(Oddity::GoneAtEnd), Some(Oddity::ErrorAtEnd)] {
+        let mut desk = Desk::hp(0, &[]);
+        let (_, fault) = desk.scan(&feeder());
+        assert_eq!(fault.map(|it| it.kind), Some(ScannerErrorKind::FeederEmpty));
+        // Epson WF-2930 ends each job after a page; here the third one feeds nothing.
+        desk.mfp.load(3);
+        let mut odd = vec![Oddity::PagesPerJob(1), Oddity::IdleJobs(2)];
+        odd.extend(end);
+        desk.sim.set_oddities(&odd);
+        let (mut pages, fault) = desk.scan(&feeder());
+        let fault = fault.expect("paper is left");
+        assert_eq!(pages.len(), 2);
+        assert_eq!(fault.kind, ScannerErrorKind::Interrupted, "{fault}");
+        assert!(
+            fault.message.contains("paper left in the feeder"),
+            "{fault}"
+        );
+        assert!(!desk.scanner.doubts_last_page());
+        desk.sim.set_oddities(&[Oddity::PagesPerJob(1)]);
+        let (rest, fault) = desk.scan(&feeder());
+        assert_eq!((rest.len(), fault), (1, None));
+        pages.extend(rest);
+        desk.expect_in_order(&pages);
+    }
+}
+
+#[test]
 fn sheets_with_two_sides_stay_whole_when_jobs_end_early() {
     let mut desk = Desk::hp(3, &[Oddity::PagesPerJob(2)]);
     desk.expect(&duplex(), 6);

@@ -20,6 +20,8 @@ const NAMESPACES: &str = "xmlns:scan=\"http://schemas.hp.com/imaging/escl/2011/0
     xmlns:pwg=\"http://www.pwg.org/schemas/2010/12/sm\"";
 /// Of the address of a job, for [`Oddity::QueryJob`].
 const QUERY: &str = "session=abc";
+/// The number of the first job.
+const FIRST_JOB: u32 = 7;
 /// Jobs that stay in the list (as go-mfp does).
 const LISTED_MAX: usize = 10;
 
@@ -82,7 +84,7 @@ impl Device {
             scanner: mfp.scanner(),
             oddities,
             jobs: VecDeque::new(),
-            last: 6,
+            last: FIRST_JOB - 1,
             stuck: None,
             starting: 0,
             requests: Vec::new(),
@@ -263,7 +265,8 @@ impl State {
         if self.has(Oddity::HalfResolution) {
             settings.resolution_dpi /= 2;
         }
-        if let Err(error) = self.scanner.start(&settings) {
+        let idle = self.has_had_its_jobs();
+        if !idle && let Err(error) = self.scanner.start(&settings) {
             if error.kind == ScannerErrorKind::FeederEmpty && self.has(Oddity::JamWhenEmpty) {
                 self.stuck = Some("ScannerAdfJam");
             }
@@ -285,7 +288,7 @@ impl State {
             reason: "JobScanning",
             scanned: 0,
             fetched: 0,
-            through: false,
+            through: idle,
             page: None,
             said: 0,
             resolution_dpi: settings.resolution_dpi,
@@ -306,6 +309,13 @@ impl State {
             answer.broken = Some(Break::Head);
         }
         answer.into()
+    }
+
+    /// Whether jobs feed nothing any more.
+    fn has_had_its_jobs(&self) -> bool {
+        let had = self.last + 1 - FIRST_JOB;
+        let mut fed = self.oddities.iter();
+        fed.any(|it| matches!(it, Oddity::IdleJobs(most) if had >= *most))
     }
 
     fn location(&self, origin: &str, path: &str, name: &str) -> String {

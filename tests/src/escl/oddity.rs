@@ -118,6 +118,8 @@ oddities! {
     SlowCreated(u32) = "slow-created",
     /// A job ends well after N pages, whatever is left in the feeder.
     PagesPerJob(u32) = "pages-per-job",
+    /// Jobs after the Nth are taken and end well, and feed nothing.
+    IdleJobs(u32) = "idle-jobs",
     /// A feeder without a fault is always `ScannerAdfLoaded`.
     AlwaysLoaded = "always-loaded",
     /// From its first page on a job stands below another folder in `JobUri`.

@@ -16,7 +16,8 @@
 //!   aborted, no load broke off before, nothing that was counted is missing, no back of a sheet
 //!   is, and a job that vanished left no paper behind. A job that ended well and left paper
 //!   behind is followed by another one for the same document (Epson WF-2930 ends after each page).
-//!   When that one brings no page, the status lied and it was the end.
+//!   When that one brings no page, the status lied and it was the end, unless the feeder is one
+//!   that tells when it is empty.
 //! - Status may lie (a jam that is cleared, counters that never agree): it can raise a doubt,
 //!   it can never take a whole page away. What it does not say raises one as well: a page that
 //!   comes after a load that failed may be the next sheet.
@@ -31,10 +32,11 @@ use std::time::Duration;
 use super::image::Facts;
 use super::quirks::Quirks;
 use super::settings::Ticket;
-use super::status::{JobInfo, JobState, Status, bare, bare_path};
+use super::status::{AdfState, JobInfo, JobState, Status, bare, bare_path};
 use crate::scanner::{InputSource, ScannerErrorKind};
 
 pub(crate) use fault::Fault;
+use fault::PAPER_LEFT;
 use place::Places;
 
 /// The wait when a device says "later" and not when.
@@ -156,6 +158,10 @@ pub(crate) struct Job {
     quirks: Quirks,
     /// A fault of the feeder that a person has been told of already: it may be an old one.
     told: Option<ScannerErrorKind>,
+    /// Whether this feeder was ever seen to say that it is empty.
+    tells_empty: bool,
+    /// Whether it says so now.
+    is_empty: bool,
     state: State,
     wait: Option<Duration>,
     path: String,
@@ -192,7 +198,7 @@ pub(crate) struct Job {
     laters: u32,
     /// Whether the device has given the last page up after all.
     doubtful: bool,
-    /// Whether the status could be read in this job.
+    /// Whether the status could be read in this job, or before it.
     status_works: bool,
     last_load: Duration,
     /// What was reached last.
@@ -206,11 +212,19 @@ impl Job {
         Self::of(gray.into_iter().chain([ticket]).collect(), quirks, told)
     }
 
+    /// Takes over what is known of the feeder from before.
+    pub(crate) const fn with_feeder(mut self, tells_empty: bool) -> Self {
+        self.tells_empty = tells_empty;
+        self
+    }
+
     fn of(tickets: Vec<Ticket>, quirks: Quirks, told: Option<ScannerErrorKind>) -> Self {
         Self {
             tickets,
             quirks,
             told,
+            tells_empty: false,
+            is_empty: false,
             state: State::Over,
             wait: None,
             path: String::new(),
@@ -323,6 +337,11 @@ impl Job {
         self.state == State::Over
     }
 
+    /// Whether this feeder was ever seen to say that it is empty.
+    pub(crate) const fn tells_empty(&self) -> bool {
+        self.tells_empty
+    }
+
     /// Whole pages so far.
     pub(crate) const fn pages(&self) -> u32 {
         self.earlier.saturating_add(self.received)
@@ -364,6 +383,12 @@ impl Job {
 
     /// What the device answered.
     pub(crate) fn handle_answer(&mut self, answer: Answer) {
+        if let Answer::Status(status) = &answer {
+            self.is_empty = status.adf == Some(AdfState::Empty);
+            // AirSane cannot see paper, and says so once when it found none.
+            let found_none = self.state == State::Looking(After::Code(409));
+            self.tells_empty |= self.is_empty && !found_none;
+        }
         match std::mem::replace(&mut self.state, State::Over) {
             State::Checking { tries } => self.checked(tries, answer),
             State::Creating { tries } => self.created(tries, answer),
@@ -392,11 +417,15 @@ impl Job {
         }
     }
 
-    /// No paper for a job that has followed another one: that was the end.
+    /// No paper for a job that has followed another one: that was the end. A feeder that tells when
+    /// it is empty, and does not, has paper that was not taken in.
     fn at_the_end(&self, outcome: Result<Done, Fault>) -> Result<Done, Fault> {
         match outcome {
             Err(fault) if fault.kind == ScannerErrorKind::FeederEmpty && self.earlier > 0 => {
-                Ok(Done::End)
+                match self.tells_empty && !self.is_empty {
+                    true => Err(Fault::new(ScannerErrorKind::Interrupted, PAPER_LEFT)),
+                    false => Ok(Done::End),
+                }
             }
             outcome => outcome,
         }
@@ -410,6 +439,7 @@ impl Job {
             let tickets = std::mem::take(&mut self.tickets);
             *self = Self {
                 earlier: self.pages(),
+                tells_empty: self.tells_empty,
                 status_works: self.status_works,
                 last_load: self.last_load,
                 state: State::Checking { tries: 0 },

@@ -5,6 +5,7 @@ use super::device::{Device, Finder};
 use super::job::{Done, Fault, Job, Step};
 use super::session::NoSink;
 use super::settings;
+use super::status::AdfState;
 use crate::scanner::{
     MediaSize, NextPage, PageInfo, PageSink, ScanSettings, Scanner, ScannerCapabilities,
     ScannerError, ScannerErrorKind, ScannerState, ScannerStatus, Side, StopFlag,
@@ -23,6 +24,8 @@ pub(super) struct EsclScanner {
     job: Option<Job>,
     /// The fault of the feeder that a person was told of last.
     told: Option<ScannerErrorKind>,
+    /// Whether its feeder was ever seen to say that it is empty.
+    tells_empty: bool,
     doubts_last_page: bool,
     /// Raised when the job to be started is not wanted any more.
     stop: Option<StopFlag>,
@@ -36,6 +39,7 @@ impl EsclScanner {
             finder,
             device,
             job: None,
+            tells_empty: false,
             doubts_last_page: false,
             stop: None,
         }
@@ -79,6 +83,7 @@ impl EsclScanner {
             _ => {}
         }
         let over = job.is_over();
+        self.tells_empty |= job.tells_empty();
         self.job = (!over).then_some(job);
         if let Err(fault) = &reached {
             self.told = Some(fault.kind);
@@ -107,6 +112,8 @@ impl Scanner for EsclScanner {
 
     fn status(&mut self) -> Result<ScannerStatus, ScannerError> {
         let status = self.device()?.session.status();
+        let adf = status.as_ref().ok().and_then(|status| status.adf.as_ref());
+        self.tells_empty |= adf == Some(&AdfState::Empty);
         match status {
             // A job of ours holds the scanner, also while the device thinks about it.
             Ok(status) if self.job.is_some() => Ok(ScannerStatus {
@@ -132,7 +139,8 @@ impl Scanner for EsclScanner {
         let known = capabilities(self.device()?)?;
         let ticket = settings::clamp(known, wish)
             .map_err(|reason| error(ScannerErrorKind::Unsupported, reason))?;
-        let mut job = Job::new(ticket, self.device()?.session.quirks, told);
+        let quirks = self.device()?.session.quirks;
+        let mut job = Job::new(ticket, quirks, told).with_feeder(self.tells_empty);
         job.start();
         let stop = self.stop.take();
         self.run(job, &mut NoSink(stop)).map(drop)

@@ -3,7 +3,7 @@
 //! (`authfail`).
 
 use super::pam::{self, Module, Reach, Stack, Step};
-use super::{Reading, Root, Unread, Why, key_value, lines};
+use super::{Reading, Root, Unread, Why, sshd};
 
 const CONFIG: &str = "/etc/security/faillock.conf";
 const STACKS: &[&str] = &["common-auth", "system-auth", "base-auth"];
@@ -63,8 +63,8 @@ fn of_stack(root: &Root, stack: &Stack, key: (&str, &str)) -> Result<Reading, Un
     if before != Reach::Always || !asked.all(|it| it.refuses_by(&[Step::Bad, Step::Die])) {
         return unknown("pam_faillock may not be asked before a password counts");
     }
-    if !asked_by_sshd(root)? {
-        return unknown("sshd may take a password without asking PAM");
+    if !asked_by_ssh(root)? {
+        return unknown("a server of SSH may take a password without asking PAM");
     }
     let mut found: Option<(String, String)> = None;
     for module in &stack.modules {
@@ -79,17 +79,21 @@ fn of_stack(root: &Root, stack: &Stack, key: (&str, &str)) -> Result<Reading, Un
     Ok(Reading::value(value, evidence))
 }
 
-/// Whether sshd, where there is one, leaves passwords to PAM: by itself it does not.
-fn asked_by_sshd(root: &Root) -> Result<bool, Unread> {
-    let texts = root.texts("/etc/ssh/sshd_config", &["/etc/ssh/sshd_config.d"], ".conf")?;
-    let pairs = texts
-        .iter()
-        .flat_map(|(_, text)| lines(text).filter_map(key_value));
-    let mut said = pairs
-        .filter(|(key, _)| key.eq_ignore_ascii_case("UsePAM"))
-        .peekable();
-    let is_said = said.peek().is_some();
-    Ok(texts.is_empty() || is_said && said.all(|(_, value)| value.eq_ignore_ascii_case("yes")))
+/// Whether every server of SSH leaves passwords to PAM: by itself sshd does not, and what another
+/// one does is not known.
+fn asked_by_ssh(root: &Root) -> Result<bool, Unread> {
+    let text = match sshd::text(root)? {
+        Ok(text) => text,
+        Err(server) => return Ok(server.is_none()),
+    };
+    let (mut said, mut denied) = (false, false);
+    let unread = sshd::each(root, &text, &mut |line| {
+        if line.key == "usepam" {
+            said = true;
+            denied |= !line.value.eq_ignore_ascii_case("yes");
+        }
+    })?;
+    Ok(said && !denied && unread.is_none() && sshd::other(root).is_none())
 }
 
 /// Which results there are when somebody who is not locked gives a wrong password.

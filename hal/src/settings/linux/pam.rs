@@ -2,11 +2,40 @@
 //! understood, such as a file that is included, leaves the setting unknown.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 
 use super::{Reading, Root, Unread, Why, lines};
 
 /// Where signing in from far away has a stack of its own, beside that at the device.
 const REMOTE: &str = "password-auth";
+
+/// Where the services have their stacks: the device's own, which come first, and those shipped.
+const FOLDER: &str = "/etc/pam.d";
+const SHIPPED: &str = "/usr/lib/pam.d";
+const SHIPPED_BY_SUSE: &str = "/usr/etc/pam.d";
+/// In the names of files that updates leave there.
+const LEFT_OVER: &[&str] = &[".dpkg-", ".pam-old", ".rpm", ".ucf-"];
+/// Modules that take no password, and none that is new.
+const HARMLESS: &[&str] = &[
+    "pam_access",
+    "pam_cap",
+    "pam_deny",
+    "pam_env",
+    "pam_faildelay",
+    "pam_gnome_keyring",
+    "pam_group",
+    "pam_keyinit",
+    "pam_listfile",
+    "pam_nologin",
+    "pam_rootok",
+    "pam_securetty",
+    "pam_selinux",
+    "pam_shells",
+    "pam_succeed_if",
+    "pam_time",
+    "pam_warn",
+    "pam_wheel",
+];
 
 /// What comes after a module.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,7 +83,9 @@ pub(super) fn of_stacks(
     let first = paths.find(|path| root.has(path));
     let remote = Some(format!("/etc/pam.d/{REMOTE}")).filter(|path| root.has(path));
     let mut agreed = None;
-    for path in first.into_iter().chain(remote) {
+    let paths: Vec<String> = first.into_iter().chain(remote).collect();
+    let looked_at: Vec<PathBuf> = paths.iter().map(|path| root.inside(path)).collect();
+    for path in paths {
         let text = root.text(&path)?.replace("\\\n", " ");
         let mut modules = Vec::new();
         for line in lines(&text) {
@@ -76,9 +107,52 @@ pub(super) fn of_stacks(
         }
     }
     match agreed {
-        Some(reading) => Ok(reading),
+        // Nothing is less than that.
+        Some(reading) if matches!(&reading, Reading::Value { value, .. } if value == "0") => {
+            Ok(reading)
+        }
+        Some(reading) => match stranger(root, &looked_at, kind)? {
+            None => Ok(reading),
+            Some(path) => unknown("a stack of PAM beside the others is not understood", path),
+        },
         None => unknown("no stack of PAM to read", "/etc/pam.d".to_owned()),
     }
+}
+
+/// A service with a stack of its own, beside those that were looked at.
+fn stranger(root: &Root, looked_at: &[PathBuf], kind: &str) -> Result<Option<String>, Unread> {
+    let own = root.names(FOLDER)?;
+    for folder in [FOLDER, SHIPPED, SHIPPED_BY_SUSE] {
+        for name in root.names(folder)? {
+            let path = format!("{folder}/{name}");
+            let is_hidden = folder != FOLDER && own.contains(&name);
+            let is_left_over = LEFT_OVER.iter().any(|it| name.contains(it));
+            if is_hidden || is_left_over || looked_at.contains(&root.inside(&path)) {
+                continue;
+            }
+            let text = root.text(&path)?.replace("\\\n", " ");
+            if !lines(&text).all(|line| is_harmless(line, kind)) {
+                return Ok(Some(path));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a line takes no password. The files that are included are looked at themselves.
+fn is_harmless(line: &str, kind: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let included = match (words.next(), words.next()) {
+        (Some("@include"), file) => file,
+        (Some(_), Some("include" | "substack")) => words.next(),
+        _ => {
+            // One that skips may skip a line of what is included next.
+            let skips = |it: &Module| it.steps.iter().any(|it| matches!(it.1, Step::Skip(_)));
+            let is_known = |it: Module| HARMLESS.contains(&it.name.as_str()) && !skips(&it);
+            return module(line, kind).is_some_and(|it| it.is_none_or(is_known));
+        }
+    };
+    included.is_some_and(|file| !file.contains('/'))
 }
 
 /// The module of a line; `Some(None)` when it is of another type, `None` when not understood.

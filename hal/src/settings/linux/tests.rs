@@ -15,9 +15,11 @@ mod fw_updates;
 mod log;
 mod net;
 mod pam;
+mod pam_beside;
 mod pam_lockout;
 mod remote_log;
 mod storage;
+mod unread;
 
 macro_rules! zeros {
     () => {
@@ -76,7 +78,10 @@ fn tree(files: &[(&str, &[u8])]) -> tempfile::TempDir {
 }
 
 fn read_all(files: &[(&str, &[u8])], kernel: &Told) -> BTreeMap<&'static str, Setting> {
-    let folder = tree(files);
+    read_below(&tree(files), kernel)
+}
+
+fn read_below(folder: &tempfile::TempDir, kernel: &Told) -> BTreeMap<&'static str, Setting> {
     let root = Root {
         path: folder.path().to_owned(),
         documents: vec![PathBuf::from("/var/lib/documents")],
@@ -142,6 +147,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
         log::CASES,
         net::CASES,
         pam::CASES,
+        pam_beside::CASES,
         pam_lockout::CASES,
         remote_log::CASES,
         storage::CASES,

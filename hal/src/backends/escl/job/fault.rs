@@ -11,9 +11,9 @@ pub(super) const NO_PAPER: &str = "there is no paper in the feeder";
 pub(super) const PERHAPS_NO_PAPER: &str =
     "the scanner does not feed; there is probably no paper in the feeder";
 
-/// Of a feeder that tells of paper after a job, which takes no other one.
+/// Of a feeder that tells when it is empty, and tells of paper that no other job has scanned.
 pub(super) const PAPER_LEFT: &str =
-    "the scanner ended the job with paper left in the feeder, and takes no other one";
+    "the scanner ended the job with paper left in the feeder, and does not feed it";
 
 /// Of a feeder that tells of a jam when a job begins, and of none before (Canon MF410, Xerox 3345).
 pub(super) const JAM_WITHOUT_PAPER: &str =
@@ -81,7 +81,8 @@ impl Job {
             .filter(|_| ended != Some(JobState::Completed));
         // Devices that cannot see paper give up at the first sheet (AirSane; Kyocera and Epson say
         // `Processing` of an empty feeder).
-        let without_paper = ended == Some(JobState::Aborted) && self.received == 0;
+        let without_paper =
+            ended == Some(JobState::Aborted) && self.received == 0 && !self.keeps_a_page(job);
         let of_feeder = of_feeder.or_else(|| match feeder? {
             AdfState::Empty if without_paper => {
                 Some(Fault::new(ScannerErrorKind::FeederEmpty, NO_PAPER))
@@ -105,6 +106,13 @@ impl Job {
             Some(Fault::new(ScannerErrorKind::Interrupted, message))
         });
         fault.map(|fault| self.with_counts(fault))
+    }
+
+    /// Whether a job that has followed another one has scanned a page and given none: the one before
+    /// it counted right, or none would follow.
+    pub(super) fn keeps_a_page(&self, job: Option<&JobInfo>) -> bool {
+        let counted = job.and_then(|job| job.completed);
+        self.earlier > 0 && self.received == 0 && counted.is_some_and(|count| count > 0)
     }
 
     /// What the counters add: a page that was scanned and is lost, or one too many here.

@@ -186,7 +186,8 @@ impl Job {
     /// What speaks against the end, if anything.
     fn missing(&self, seen: &Seen, completed: bool) -> Option<Fault> {
         let interrupted = |message: &str| Fault::new(ScannerErrorKind::Interrupted, message);
-        if self.counted.is_believed() && self.counted.completed > self.received {
+        let believed = self.counted.is_believed() && self.counted.completed > self.received;
+        if believed || self.keeps_a_page(seen.job.as_ref()) {
             return Some(interrupted(
                 "the scanner has scanned more pages than it gave",
             ));
@@ -232,6 +233,19 @@ impl Job {
         self.clean(Ok(Done::End));
     }
 
+    /// Ends a job that was completed, when nothing speaks against it. One that has followed another
+    /// one may have brought no page.
+    fn has_ended_well(&mut self, seen: &Seen) -> bool {
+        let completed = seen.job.as_ref().and_then(|job| job.state) == Some(JobState::Completed);
+        let ended = completed && self.pages() > 0 && self.missing(seen, true).is_none();
+        if ended && self.received > 0 {
+            self.end(seen);
+        } else if ended {
+            self.clean(Err(Fault::new(ScannerErrorKind::FeederEmpty, NO_PAPER)));
+        }
+        ended
+    }
+
     fn is_loaded(&self, seen: &Seen) -> bool {
         seen.status.adf == Some(AdfState::Loaded) && !self.glass()
     }
@@ -250,9 +264,8 @@ impl Job {
         if self.quirks.gone_is_not_yet && self.again(SCANNING_TRIES, State::Loading) {
             return;
         }
-        let completed = seen.job.as_ref().and_then(|job| job.state) == Some(JobState::Completed);
-        if completed && self.received > 0 && self.missing(seen, true).is_none() {
-            return self.end(seen);
+        if self.has_ended_well(seen) {
+            return;
         }
         let fault = Fault::new(
             ScannerErrorKind::Cancelled,
@@ -269,9 +282,8 @@ impl Job {
         if self.again(DOUBT_TRIES, State::Loading) {
             return;
         }
-        let completed = seen.job.as_ref().and_then(|job| job.state) == Some(JobState::Completed);
-        if completed && self.received > 0 && self.missing(seen, true).is_none() {
-            return self.end(seen);
+        if self.has_ended_well(seen) {
+            return;
         }
         let message = format!("the scanner answers HTTP {code}");
         let fault = Fault::new(ScannerErrorKind::Interrupted, message);

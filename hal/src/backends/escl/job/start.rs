@@ -1,14 +1,17 @@
 //! From the wish to a job on the device.
 
 use super::super::status::{AdfState, JobState, State as DeviceState, Status};
-use super::fault::{Fault, JAM_WITHOUT_PAPER, NO_PAPER, PAPER_LEFT, PERHAPS_NO_PAPER, of_feeder};
+use super::fault::{Fault, JAM_WITHOUT_PAPER, NO_PAPER, PERHAPS_NO_PAPER, of_feeder};
 use super::{Answer, BUSY_TRIES, Done, Job, LATER, State, later};
 use crate::scanner::ScannerErrorKind;
 
 impl Job {
     pub(super) fn checked(&mut self, tries: u32, answer: Answer) {
         let status = match answer {
-            Answer::Status(status) => status,
+            Answer::Status(status) => {
+                self.status_works = true;
+                status
+            }
             // It may say no more than that while it warms up.
             Answer::Code(503, after) if tries < BUSY_TRIES => {
                 self.wait = Some(later(after));
@@ -66,8 +69,9 @@ impl Job {
                 self.state = State::Creating { tries: tries + 1 };
             }
             Answer::Code(503, _) => self.refuse(busy()),
-            // Black and white is the one thing that devices offer and refuse.
-            Answer::Code(409, _) if self.tickets.len() > 1 => {
+            // Black and white is the one thing that devices offer and refuse, and not after they have
+            // taken it.
+            Answer::Code(409, _) if self.tickets.len() > 1 && self.earlier == 0 => {
                 log::info!("escl: no black and white; gray is asked for");
                 self.tickets.pop();
                 self.state = State::Creating { tries };
@@ -127,12 +131,12 @@ impl Job {
                 .and_then(of_feeder)
                 .unwrap_or_else(|| match (code, status.state) {
                     (_, DeviceState::Processing | DeviceState::Testing) => busy(),
-                    // The settings are within what it offers, or have just been taken: it is the
+                    // The settings have just been taken, or are within what it offers: it is the
                     // state of the feeder.
-                    (409, _) if self.earlier > 0 && status.adf == Some(AdfState::Loaded) => {
-                        Fault::new(ScannerErrorKind::Interrupted, PAPER_LEFT)
-                    }
-                    (409, _) if !self.glass() && status.adf != Some(AdfState::Loaded) => {
+                    (409, _)
+                        if self.earlier > 0
+                            || !self.glass() && status.adf != Some(AdfState::Loaded) =>
+                    {
                         Fault::new(ScannerErrorKind::FeederEmpty, PERHAPS_NO_PAPER)
                     }
                     (409, _) => Fault::new(

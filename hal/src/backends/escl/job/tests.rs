@@ -667,6 +667,15 @@ fn any_status() -> impl Strategy<Value = Answer> {
     })
 }
 
+/// What becomes of a job that follows.
+fn any_created() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        4 => Just(Answer::Created("/eSCL/ScanJobs/7".to_owned())),
+        1 => prop_oneof![Just(409_u16), Just(500), Just(503)].prop_map(code),
+        1 => Just(failed()),
+    ]
+}
+
 fn any_answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
         4 => Just(whole()),
@@ -678,16 +687,21 @@ fn any_answer() -> impl Strategy<Value = Answer> {
 
 proptest! {
     /// Whatever the device says: every job ends, no whole page is dropped or made up, the device is
-    /// told, and the end is never believed after a load that broke off for good.
+    /// told, and the end is never believed after a load that broke off for good, or with paper in a
+    /// feeder that tells when it is empty.
     #[test]
     fn every_job_ends_and_counts_what_came(
         answers in proptest::collection::vec(any_answer(), 1..40),
         statuses in proptest::collection::vec(any_status(), 1..40),
+        creates in proptest::collection::vec(any_created(), 1..10),
+        tells_empty: bool,
     ) {
         let mut talk = Talk::pages(0);
+        talk.job = talk.job.with_feeder(tells_empty);
         let (mut answers, mut statuses) = (answers.iter().cycle(), statuses.iter().cycle());
+        let (mut creates, mut loaded) = (creates.iter().cycle(), false);
         let (mut came, mut told, mut deleted, mut broken) = (0, 0, 0, false);
-        for _ in 0..400 {
+        for _ in 0..4000 {
             match talk.asks() {
                 "next" => {
                     let answer = answers.next().unwrap().clone();
@@ -699,7 +713,18 @@ proptest! {
                     };
                     talk.job.handle_answer(answer);
                 }
-                "status" => talk.job.handle_answer(statuses.next().unwrap().clone()),
+                "status" => {
+                    let mut answer = statuses.next().unwrap().clone();
+                    if let Answer::Status(status) = &mut answer {
+                        loaded = status.adf == Some(AdfState::Loaded);
+                        // Most devices count right, or nothing would follow.
+                        for job in status.jobs.iter_mut().filter(|job| job.completed >= Some(2)) {
+                            job.completed = Some(talk.job.received);
+                        }
+                    }
+                    talk.job.handle_answer(answer);
+                }
+                "create" => talk.job.handle_answer(creates.next().unwrap().clone()),
                 "delete" => {
                     deleted += 1;
                     talk.job.handle_answer(code(200));
@@ -717,6 +742,8 @@ proptest! {
                         prop_assert_eq!(came, told);
                         prop_assert!(talk.job.is_over() && deleted >= 1);
                         prop_assert!(reached != Ok(Done::End) || came > 0);
+                        let left = loaded && talk.job.tells_empty();
+                        prop_assert!(!(reached == Ok(Done::End) && left));
                         prop_assert!(!(reached == Ok(Done::End) && broken) || came > 0);
                         return Ok(());
                     }

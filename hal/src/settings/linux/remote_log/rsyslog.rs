@@ -45,8 +45,7 @@ pub(super) fn read(root: &Root, ways: &mut Ways) -> Result<(), Unread> {
         };
         legacy(text, driver, &mut add);
         // A comment over several lines hides actions from nobody but the reader.
-        let Some(calls) = calls(text).filter(|_| !text.lines().any(|it| it.starts_with("/*")))
-        else {
+        let Some(calls) = calls(text).filter(|_| !has_comment(text)) else {
             add(None);
             continue;
         };
@@ -74,8 +73,7 @@ fn legacy(text: &str, driver: bool, add: &mut dyn FnMut(Option<bool>)) {
         if line.starts_with('$') {
             continue;
         }
-        let unquoted = Vec::from_iter(line.split('"').step_by(2)).concat();
-        for word in unquoted.split_whitespace() {
+        for word in unquoted(line).split_whitespace() {
             let word = word.trim_start_matches('&');
             if word.starts_with("@@") {
                 add(Some(driver && mode));
@@ -113,6 +111,16 @@ fn value<'a>(inner: &'a str, name: &str) -> Option<&'a str> {
         }
     }
     None
+}
+
+/// Whether a comment over several lines begins. The `/*` of a line of the old language is no comment.
+fn has_comment(text: &str) -> bool {
+    let mut lines = text.lines().filter(|line| !line.starts_with('$'));
+    lines.any(|line| unquoted(line).contains("/*"))
+}
+
+fn unquoted(line: &str) -> String {
+    Vec::from_iter(line.split('"').step_by(2)).concat()
 }
 
 fn words(line: &str) -> Vec<&str> {

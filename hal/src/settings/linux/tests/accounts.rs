@@ -186,4 +186,21 @@ pub(super) const CASES: &[Case] = &[
         ],
         "none",
     ),
+    // A name in quotes, with a space in it; and a key in quotes.
+    (
+        "auth.root_remote_login",
+        &[
+            (
+                SSHD,
+                "Include \"/etc/ssh/of vendor/a.conf\"\nPermitRootLogin no\n",
+            ),
+            ("/etc/ssh/of vendor/a.conf", "PermitRootLogin yes\n"),
+        ],
+        "not-supported",
+    ),
+    (
+        "auth.root_remote_login",
+        &[(SSHD, "\"PermitRootLogin\" yes\nPermitRootLogin no\n")],
+        "true bad",
+    ),
 ];

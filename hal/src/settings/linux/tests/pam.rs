@@ -178,6 +178,25 @@ pub(super) const CASES: &[Case] = &[
         )],
         "4 bad",
     ),
+    // A service that takes a new password by itself.
+    (
+        ID,
+        &[
+            ASKED,
+            LONG,
+            ("/etc/pam.d/panel", "password required pam_unix.so\n"),
+        ],
+        "not-supported",
+    ),
+    (
+        ID,
+        &[
+            ASKED,
+            LONG,
+            ("/etc/pam.d/passwd", "@include common-password\n"),
+        ],
+        "14 ok",
+    ),
 ];
 
 #[test]

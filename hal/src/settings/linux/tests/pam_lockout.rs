@@ -2,13 +2,13 @@
 
 use super::*;
 
-const TRIES: &str = "auth.lockout_tries";
-const SECONDS: &str = "auth.lockout_seconds";
+pub(super) const TRIES: &str = "auth.lockout_tries";
+pub(super) const SECONDS: &str = "auth.lockout_seconds";
 const SYSTEM: &str = "/etc/pam.d/system-auth";
 const REMOTE: &str = "/etc/pam.d/password-auth";
 
 /// As Debian has it: success skips what follows a wrong password.
-const DEBIAN: &str = "auth requisite pam_faillock.so preauth\n\
+pub(super) const DEBIAN: &str = "auth requisite pam_faillock.so preauth\n\
     auth [success=2 default=ignore] pam_unix.so nullok\n\
     auth [default=die] pam_faillock.so authfail\n\
     auth requisite pam_deny.so\n\

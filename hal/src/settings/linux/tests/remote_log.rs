@@ -4,6 +4,7 @@ use super::*;
 
 const ID: &str = "log.remote_over_tls";
 const TLS_ACTION: &str = "action(type=\"omfwd\" target=\"x\" protocol=\"tcp\" StreamDriver=\"gtls\" StreamDriverMode=\"1\")\n";
+const COMMENTED: &str = "module(load=\"imuxsock\") /* not yet:\naction(type=\"omfwd\" target=\"x\" protocol=\"tcp\" StreamDriver=\"gtls\" StreamDriverMode=\"1\")\n*/\n";
 const RSYSLOG: (&str, &str) = ("/run/rsyslogd.pid", "1\n");
 const RSYSLOG_CONF: &str = "/etc/rsyslog.conf";
 const RSYSLOG_D: &str = "/etc/rsyslog.d/a.conf";
@@ -294,5 +295,19 @@ pub(super) const CASES: &[Case] = &[
             ),
         ],
         "false bad",
+    ),
+    // What a comment hides is not sent, wherever in its line the comment begins.
+    (ID, &[RSYSLOG, (RSYSLOG_D, COMMENTED)], "not-supported"),
+    (
+        ID,
+        &[
+            RSYSLOG,
+            (
+                RSYSLOG_CONF,
+                "$IncludeConfig /etc/rsyslog.d/*.conf\ninclude(file=\"/etc/rsyslog.d/*.conf\")\n",
+            ),
+            (RSYSLOG_D, TLS_ACTION),
+        ],
+        "true ok",
     ),
 ];

@@ -189,3 +189,20 @@ fn a_page_that_says_to_be_the_one_that_failed_is_not_doubted() {
         );
     }
 }
+
+#[test]
+fn the_end_is_not_believed_when_a_status_that_worked_before_the_job_fails() {
+    let mut talk = Talk::new(Quirks::default());
+    talk.expect("status", idle(AdfState::Loaded));
+    talk.expect("create", Answer::Created("/eSCL/ScanJobs/7".to_owned()));
+    talk.job.load();
+    talk.expect("next", whole()).expect("status", failed());
+    assert_eq!(talk.reached(), Ok(Done::Page(FACTS)));
+    talk.job.load();
+    talk.expect("next", code(404));
+    while talk.asks() == "status" {
+        talk.expect("status", failed());
+    }
+    talk.expect("delete", code(200));
+    assert_eq!(talk.kind(), ScannerErrorKind::Interrupted);
+}

@@ -15,6 +15,24 @@ fn follows(talk: &mut Talk) {
     talk.expect("create", Answer::Created("/eSCL/ScanJobs/7".to_owned()));
 }
 
+/// No second job is taken for what is left, and this is what the feeder says then.
+fn refuses(talk: &mut Talk, adf: AdfState) {
+    ends(talk, AdfState::Loaded, 1);
+    talk.expect("delete", code(200));
+    talk.expect("status", idle(AdfState::Loaded));
+    talk.expect("create", code(409));
+    talk.expect("status", idle(adf));
+}
+
+/// The status after the device has given the job up at the first sheet.
+fn gave_up(adf: AdfState, counted: u32) -> Answer {
+    let Answer::Status(mut told) = status(adf, JobState::Aborted, counted, 0) else {
+        panic!("no status");
+    };
+    told.jobs[0].reasons = "ResourcesAreNotReady".to_owned();
+    Answer::Status(told)
+}
+
 fn duplex(pages: u32) -> Talk {
     let mut talk = Talk::pages(pages);
     for ticket in &mut talk.job.tickets {
@@ -45,16 +63,39 @@ fn paper_that_a_job_leaves_is_scanned_by_another_one() {
 
 #[test]
 fn paper_that_is_left_and_for_which_no_job_is_taken_is_told() {
+    for adf in [AdfState::Loaded, AdfState::Processing] {
+        let mut talk = Talk::pages(1);
+        talk.job = talk.job.with_feeder(true);
+        refuses(&mut talk, adf);
+        let fault = talk.reached().unwrap_err();
+        assert_eq!(fault.kind, ScannerErrorKind::Interrupted);
+        assert!(fault.message.contains("paper left"), "{fault:?}");
+        assert!(talk.job.is_over());
+    }
+    // It is empty after all.
     let mut talk = Talk::pages(1);
-    ends(&mut talk, AdfState::Loaded, 1);
-    talk.expect("delete", code(200));
-    talk.expect("status", idle(AdfState::Loaded));
-    talk.expect("create", code(409));
-    talk.expect("status", idle(AdfState::Loaded));
-    let fault = talk.reached().unwrap_err();
-    assert_eq!(fault.kind, ScannerErrorKind::Interrupted);
-    assert!(fault.message.contains("paper left"), "{fault:?}");
-    assert!(talk.job.is_over());
+    talk.job = talk.job.with_feeder(true);
+    refuses(&mut talk, AdfState::Empty);
+    assert_eq!(talk.reached(), Ok(Done::End));
+}
+
+#[test]
+fn no_job_is_taken_at_the_end_where_the_feeder_never_said_to_be_empty() {
+    for adf in [AdfState::Loaded, AdfState::Processing] {
+        let mut talk = Talk::pages(1);
+        refuses(&mut talk, adf);
+        assert_eq!(talk.reached(), Ok(Done::End));
+        assert!(talk.job.is_over());
+    }
+}
+
+#[test]
+fn what_follows_a_page_in_black_and_white_is_not_asked_for_in_gray() {
+    let mut talk = Talk::pages(1);
+    let bilevel = ticket(InputSource::Adf, ColorMode::BlackAndWhite1);
+    talk.job.tickets = vec![bilevel.in_gray().unwrap(), bilevel];
+    refuses(&mut talk, AdfState::Loaded);
+    assert_eq!(talk.reached(), Ok(Done::End));
 }
 
 #[test]
@@ -70,11 +111,7 @@ fn a_job_that_follows_and_brings_no_page_was_the_end() {
     ends(&mut talk, AdfState::Loaded, 1);
     follows(&mut talk);
     talk.expect("next", code(409));
-    let Answer::Status(mut gave_up) = status(AdfState::Loaded, JobState::Aborted, 0, 0) else {
-        panic!("no status");
-    };
-    gave_up.jobs[0].reasons = "ResourcesAreNotReady".to_owned();
-    talk.expect("status", Answer::Status(gave_up));
+    talk.expect("status", gave_up(AdfState::Loaded, 0));
     talk.expect("delete", code(200));
     assert_eq!(talk.reached(), Ok(Done::End));
     // It takes one, and gives nothing.
@@ -197,5 +234,100 @@ fn a_device_that_goes_on_feeding_after_its_one_page_is_told() {
         }
         talk.expect("delete", code(200));
         assert_eq!(talk.reached().is_ok(), ended_well);
+    }
+}
+
+/// A device that was seen to say that its feeder is empty, with a second job for what is left.
+fn follows_where_empty_is_told() -> Talk {
+    let mut talk = Talk::pages(1);
+    talk.job = talk.job.with_feeder(true);
+    ends(&mut talk, AdfState::Loaded, 1);
+    follows(&mut talk);
+    talk
+}
+
+fn expect_told(talk: &mut Talk, words: &str) {
+    talk.expect("delete", code(200));
+    let fault = talk.reached().unwrap_err();
+    assert_eq!(fault.kind, ScannerErrorKind::Interrupted, "{fault:?}");
+    assert!(fault.message.contains(words), "{fault:?}");
+    assert!(talk.job.is_over());
+}
+
+#[test]
+fn paper_that_is_left_and_not_fed_is_told_where_the_feeder_tells_when_it_is_empty() {
+    // The job that follows ends well and gives nothing, whatever it says so with.
+    for with in [404, 409, 410, 500] {
+        let mut talk = follows_where_empty_is_told();
+        while talk.asks() == "next" {
+            talk.expect("next", code(with));
+            talk.expect(
+                "status",
+                status(AdfState::Loaded, JobState::Completed, 0, 0),
+            );
+        }
+        expect_told(&mut talk, "does not feed it");
+    }
+    // It gives up.
+    for adf in [AdfState::Loaded, AdfState::Processing] {
+        let mut talk = follows_where_empty_is_told();
+        talk.expect("next", code(409));
+        talk.expect("status", gave_up(adf, 0));
+        expect_told(&mut talk, "does not feed it");
+    }
+    // What is empty at last was the end.
+    let mut talk = follows_where_empty_is_told();
+    talk.expect("next", code(409));
+    talk.expect("status", gave_up(AdfState::Empty, 0));
+    talk.expect("delete", code(200));
+    assert_eq!(talk.reached(), Ok(Done::End));
+}
+
+#[test]
+fn a_feeder_tells_when_it_is_empty_once_it_has_said_so() {
+    let mut talk = Talk::pages(1);
+    assert!(!talk.job.tells_empty());
+    // AirSane says so once, of a sheet that it did not find, and is loaded again.
+    talk.expect("next", code(409));
+    talk.expect("status", status(AdfState::Empty, JobState::Completed, 1, 0));
+    assert!(!talk.job.tells_empty());
+    ends(&mut talk, AdfState::Empty, 1);
+    assert!(talk.job.tells_empty());
+}
+
+#[test]
+fn a_job_that_follows_and_ends_with_an_error_code_was_the_end() {
+    for with in [409, 410, 500] {
+        let mut talk = Talk::pages(1);
+        ends(&mut talk, AdfState::Loaded, 1);
+        follows(&mut talk);
+        while talk.asks() == "next" {
+            talk.expect("next", code(with));
+            talk.expect(
+                "status",
+                status(AdfState::Loaded, JobState::Completed, 0, 0),
+            );
+        }
+        talk.expect("delete", code(200));
+        assert_eq!(talk.reached(), Ok(Done::End), "{with}");
+    }
+}
+
+#[test]
+fn a_page_that_the_job_that_follows_has_counted_and_not_given_is_missed() {
+    for adf in [AdfState::Loaded, AdfState::Empty] {
+        let mut talk = Talk::pages(1);
+        ends(&mut talk, AdfState::Loaded, 1);
+        follows(&mut talk);
+        while talk.asks() == "next" {
+            ends(&mut talk, adf.clone(), 1);
+        }
+        expect_told(&mut talk, "more pages than it gave");
+        let mut talk = Talk::pages(1);
+        ends(&mut talk, AdfState::Loaded, 1);
+        follows(&mut talk);
+        talk.expect("next", code(409));
+        talk.expect("status", gave_up(adf, 1));
+        expect_told(&mut talk, "gave the job up");
     }
 }
