@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-/// The items in their order, each once. For lists of some ten: the standard library's sort is the
+/// The items in their order, each once. For lists of some ten to a few hundred: the standard library's sort is the
 /// faster one for long lists, and costs 3 KB of program for each type.
 pub(crate) fn sorted<T: Ord>(items: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut all = Vec::new();

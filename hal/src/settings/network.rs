@@ -121,7 +121,7 @@ impl NetworkSource {
             return Ok(found);
         };
         let of_device = device.map(resolve).unwrap_or_default();
-        let mut found = resolve(name);
+        let found = resolve(name);
         if found.is_empty() {
             return Err("the name of the device's address is not known");
         }

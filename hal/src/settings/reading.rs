@@ -1,6 +1,7 @@
 //! What a probe found, before it is judged by the catalogue.
 
 use super::{Method, Row, Setting, Why};
+use crate::sorted::sorted;
 
 /// What a probe found. Evidence is a path or a field of a protocol, never a secret.
 pub(crate) enum Reading {
@@ -131,6 +132,5 @@ impl Reading {
 
 /// The words of a set in canonical form.
 fn list<T: Into<String>>(words: impl IntoIterator<Item = T>) -> String {
-    let words: std::collections::BTreeSet<String> = words.into_iter().map(T::into).collect();
-    Vec::from_iter(words).join(",")
+    sorted(words.into_iter().map(T::into)).join(",")
 }

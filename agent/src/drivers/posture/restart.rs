@@ -120,7 +120,9 @@ impl Restarts {
         let fresh = self.fresh.take();
         if let Some(by) = self.mark.restart(now) {
             let mut before = states(before);
-            before.extend(pending.iter().map(|it| (it.id.clone(), it.to.clone())));
+            for change in pending {
+                before.insert(change.id.clone(), change.to.clone());
+            }
             let (compared, fell) = compare(before, &after);
             // A restart after which nothing can be compared tells nothing.
             if compared > 0 {
@@ -190,24 +192,34 @@ impl Restart {
 
 /// Settings by their ids, each as a change from nothing to its value.
 fn states(reading: &[ReportSetting]) -> BTreeMap<String, String> {
-    let all = changes(&[], reading).into_iter();
-    all.map(|it| (it.id, it.to)).collect()
+    let mut states = BTreeMap::new();
+    for change in changes(&[], reading) {
+        states.insert(change.id, change.to);
+    }
+    states
 }
 
 /// How many settings are known before and after, and what those were that are others now. What can no
 /// longer be read, and a part that is not there, has not fallen back.
 fn compare(
-    mut before: BTreeMap<String, String>,
+    before: BTreeMap<String, String>,
     after: &BTreeMap<String, String>,
 ) -> (usize, BTreeMap<String, String>) {
     let is_known = |state: &str| !matches!(state, "unknown" | "not read" | "not applicable");
-    before.retain(|id, was| {
-        let is = after.get(id).is_some_and(|is| is_known(is));
-        is && is_known(was) && !NOT_KEPT.contains(&id.as_str())
-    });
-    let compared = before.len();
-    before.retain(|id, was| after.get(id) != Some(&*was));
-    (compared, before)
+    let (mut compared, mut fell) = (0, BTreeMap::new());
+    for (id, was) in before {
+        let Some(is) = after.get(&id).filter(|is| is_known(is) && is_known(&was)) else {
+            continue;
+        };
+        if NOT_KEPT.contains(&id.as_str()) {
+            continue;
+        }
+        compared += 1;
+        if was != *is {
+            fell.insert(id, was);
+        }
+    }
+    (compared, fell)
 }
 
 #[cfg(test)]

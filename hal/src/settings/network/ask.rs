@@ -123,8 +123,7 @@ impl Topic {
 fn all_ports(ports: &Ports) -> Vec<u16> {
     let own = [ports.http, ports.ipp, ports.vendor_api];
     let all = WELL_KNOWN.iter().copied().chain(own);
-    let all: BTreeSet<u16> = all.chain(ports.tls.iter().copied()).collect();
-    all.into_iter().collect()
+    sorted(all.chain(ports.tls.iter().copied()))
 }
 
 /// Connects, and no more: a printing port would print what it gets.
