@@ -294,7 +294,10 @@ impl Session {
         let after = exchange.field("Retry-After");
         let after = after.and_then(|it| it.trim().parse().ok());
         let code = exchange.code();
-        self.kept = Some(exchange);
+        // One that does not say where it ends goes on until the device closes, which some do not.
+        let ends = ["Content-Length", "Transfer-Encoding"];
+        let ends = ends.iter().any(|name| exchange.field(name).is_some());
+        self.kept = ends.then_some(exchange);
         Answer::Code(code, after)
     }
 }

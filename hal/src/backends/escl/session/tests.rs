@@ -102,6 +102,20 @@ fn a_query_stays_behind_what_is_asked_of_a_job() {
 }
 
 #[test]
+fn a_connection_is_used_again_only_when_the_answer_says_where_it_ends() {
+    let chunked: &[_] = &[("Transfer-Encoding", "chunked")];
+    for (fields, connections) in [(&[("Content-Length", "0")][..], 1), (chunked, 1), (&[], 2)] {
+        let device = Device::new(404, fields, b"");
+        let mut session = device.session();
+        for _ in 0..2 {
+            let answer = session.carry_out(&Ask::Status, &mut NoSink(None), None);
+            assert_eq!(answer, Answer::Code(404, None));
+        }
+        assert_eq!(device.connections.load(Ordering::Relaxed), connections);
+    }
+}
+
+#[test]
 fn what_a_device_sends_behind_an_image_is_not_passed_on() {
     let image = b"\xFF\xD8\xFF\xC0\0\x0B\x08\0\x10\0\x10\x01\x01\x11\0\xFF\xDA\0\x08\x01\x01\0\0\x3F\0\x2A\xFF\xD9";
     for behind in [&b""[..], b"\r\n", &[0; 700], &[0x2A; 3 * PIECE_BYTES]] {
