@@ -31,6 +31,13 @@ const SHORT: Patience = Patience {
     stall: Duration::from_secs(15),
     total: Duration::from_secs(20),
 };
+/// For a new job: a device may answer only when it is warm (go-mfp: once it has begun to scan), and
+/// one that is not waited for would scan for nobody.
+const CREATE: Patience = Patience {
+    stall: Duration::from_secs(60),
+    total: Duration::from_secs(60),
+    ..SHORT
+};
 /// For a page: a flatbed at 600 dpi is slow to begin.
 const LONG: Patience = Patience {
     connect: Duration::from_secs(5),
@@ -184,6 +191,7 @@ impl Session {
                 let path = self.url.path("ScanJobs");
                 let exchange = self.ask(&Query {
                     body: ticket.as_bytes(),
+                    patience: CREATE,
                     ..Query::short(Method::Post, &path)
                 })?;
                 let location = exchange.field("Location").map(|it| self.url.job_path(it));
