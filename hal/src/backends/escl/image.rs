@@ -104,6 +104,15 @@ impl Look {
         }
     }
 
+    /// How many of the bytes that were seen last stand behind the end of the image: some devices pad,
+    /// and not only with zeros.
+    pub(crate) const fn surplus(&self) -> usize {
+        match &self.kind {
+            Some(Kind::Jpeg(jpeg)) => jpeg.surplus,
+            _ => 0,
+        }
+    }
+
     /// Whether the format is known, so that bytes may be passed on.
     pub(crate) const fn is_known(&self) -> bool {
         self.kind.is_some()
@@ -157,6 +166,8 @@ struct Jpeg {
     place: Place,
     size: Option<(u16, u16)>,
     late_height: Option<u16>,
+    /// Of the bytes that were seen last, those behind the end.
+    surplus: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -178,6 +189,7 @@ enum Place {
 
 impl Jpeg {
     fn see(&mut self, mut bytes: &[u8]) -> Result<(), NoPage> {
+        self.surplus = 0;
         while let Some((&byte, rest)) = bytes.split_first() {
             bytes = rest;
             self.place = match std::mem::take(&mut self.place) {
@@ -219,9 +231,9 @@ impl Jpeg {
                     EOI => Place::End,
                     marker => Place::Length(marker, None),
                 },
-                // Some devices pad.
                 Place::End => {
                     self.place = Place::End;
+                    self.surplus = bytes.len() + 1;
                     return Ok(());
                 }
             };
@@ -359,9 +371,29 @@ mod tests {
         for end in 0..image.len() {
             assert!(look(&[&image[..end]]).is_err(), "{end}");
         }
-        let mut padded = image;
-        padded.extend([0; 9]);
-        assert!(look(&[&padded]).is_ok());
+    }
+
+    #[test]
+    fn what_stands_behind_the_end_is_told_however_it_is_cut_into_pieces() {
+        let image = jpeg(3508, Some(9));
+        for padding in [
+            &[0_u8; 9][..],
+            b"\r\n",
+            &[0xFF, EOI, 1, 0xFF],
+            b"--end--\r\n",
+        ] {
+            let padded = [&image, padding].concat();
+            for cut in 0..padded.len() {
+                let mut look = Look::default();
+                let mut passed = 0;
+                for piece in [&padded[..cut], &padded[cut..]] {
+                    look.see(piece).unwrap();
+                    passed += piece.len() - look.surplus();
+                }
+                assert_eq!(passed, image.len(), "{cut}");
+                assert!(look.finish().is_ok());
+            }
+        }
     }
 
     #[test]

@@ -31,6 +31,13 @@ const SHORT: Patience = Patience {
     stall: Duration::from_secs(15),
     total: Duration::from_secs(20),
 };
+/// For a new job: a device may answer only when it is warm (go-mfp: once it has begun to scan), and
+/// one that is not waited for would scan for nobody.
+const CREATE: Patience = Patience {
+    stall: Duration::from_secs(60),
+    total: Duration::from_secs(60),
+    ..SHORT
+};
 /// For a page: a flatbed at 600 dpi is slow to begin.
 const LONG: Patience = Patience {
     connect: Duration::from_secs(5),
@@ -184,6 +191,7 @@ impl Session {
                 let path = self.url.path("ScanJobs");
                 let exchange = self.ask(&Query {
                     body: ticket.as_bytes(),
+                    patience: CREATE,
                     ..Query::short(Method::Post, &path)
                 })?;
                 let location = exchange.field("Location").map(|it| self.url.job_path(it));
@@ -294,7 +302,10 @@ impl Session {
         let after = exchange.field("Retry-After");
         let after = after.and_then(|it| it.trim().parse().ok());
         let code = exchange.code();
-        self.kept = Some(exchange);
+        // One that does not say where it ends goes on until the device closes, which some do not.
+        let ends = ["Content-Length", "Transfer-Encoding"];
+        let ends = ends.iter().any(|name| exchange.field(name).is_some());
+        self.kept = ends.then_some(exchange);
         Answer::Code(code, after)
     }
 }
@@ -385,6 +396,8 @@ fn page(exchange: &mut dyn Exchange, sink: &mut dyn PageSink) -> Answer {
             continue;
         }
         let held = std::mem::take(&mut held);
+        let whole = count.saturating_sub(look.surplus());
+        let bytes = bytes.get(..whole).unwrap_or_default();
         for piece in [held.as_slice(), bytes] {
             if !piece.is_empty() && sink.write(piece).is_err() {
                 return Answer::Refused;
@@ -429,15 +442,4 @@ pub(super) fn job_path(location: &str, root: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_query_stays_behind_what_is_asked_of_a_job() {
-        assert_eq!(below("/j/7", NEXT_DOCUMENT), "/j/7/NextDocument");
-        assert_eq!(
-            below("/j/7?s=a/b", NEXT_DOCUMENT),
-            "/j/7/NextDocument?s=a/b"
-        );
-    }
-}
+mod tests;

@@ -101,10 +101,16 @@ impl Status {
         let jobs = jobs.map(|job| {
             let reasons = job.below("JobStateReason");
             let reasons: Vec<&str> = reasons.iter().map(|it| it.text.as_str()).take(8).collect();
+            let state = job.text_of("JobState").and_then(job_state);
+            // No person has ended it, whatever go-mfp calls that.
+            let state = match reasons.contains(&"AbortedBySystem") {
+                true if state == Some(JobState::Canceled) => Some(JobState::Aborted),
+                _ => state,
+            };
             JobInfo {
                 path: path_of(job.text_of("JobUri").unwrap_or_default()).to_owned(),
                 uuid: bare(job.text_of("JobUuid").unwrap_or_default()).to_owned(),
-                state: job.text_of("JobState").and_then(job_state),
+                state,
                 reasons: reasons.join(", "),
                 completed: job.number("ImagesCompleted"),
                 to_transfer: job.number("ImagesToTransfer"),
@@ -312,6 +318,22 @@ mod tests {
                     "{document}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_job_that_the_system_has_ended_was_not_cancelled_by_a_person() {
+        for (reason, state) in [
+            ("AbortedBySystem", JobState::Aborted),
+            ("JobCanceledByUser", JobState::Canceled),
+        ] {
+            let text = format!(
+                "<ScannerStatus><JobInfo><JobState>Canceled</JobState><JobStateReasons>\
+                 <JobStateReason>{reason}</JobStateReason></JobStateReasons></JobInfo>\
+                 </ScannerStatus>"
+            );
+            let status = Status::parse(text.as_bytes()).unwrap();
+            assert_eq!(status.jobs[0].state, Some(state), "{reason}");
         }
     }
 

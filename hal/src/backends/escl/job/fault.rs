@@ -87,11 +87,13 @@ impl Job {
             AdfState::Empty if without_paper => {
                 Some(Fault::new(ScannerErrorKind::FeederEmpty, NO_PAPER))
             }
-            // A job that has followed another one may have been asked for by a status that lies.
+            // A job that has followed another one may have been asked for by a status that lies. What
+            // it was given up for says little: NAPS2 says that it was completed.
             AdfState::Processing | AdfState::Loaded
                 if without_paper
-                    && (*feeder? == AdfState::Processing || self.earlier > 0)
-                    && job?.reasons.contains("ResourcesAreNotReady") =>
+                    && (self.earlier > 0
+                        || *feeder? == AdfState::Processing
+                            && job?.reasons.contains("ResourcesAreNotReady")) =>
             {
                 Some(Fault::new(ScannerErrorKind::FeederEmpty, PERHAPS_NO_PAPER))
             }
@@ -99,8 +101,13 @@ impl Job {
         });
         let fault = of_feeder.or_else(|| {
             let reasons = job.filter(|_| ended == Some(JobState::Aborted))?;
+            let before = match self.received == 0 && feeder.is_some() {
+                true => " before its first page; is there paper in the feeder?",
+                false => "",
+            };
             let message = match reasons.reasons.as_str() {
-                "" => "the scanner gave the job up".to_owned(),
+                // No reason, whatever NAPS2 says.
+                "" | "JobCompletedSuccessfully" => format!("the scanner gave the job up{before}"),
                 reasons => format!("the scanner gave the job up ({reasons})"),
             };
             Some(Fault::new(ScannerErrorKind::Interrupted, message))

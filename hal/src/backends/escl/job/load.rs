@@ -214,7 +214,9 @@ impl Job {
         if completed && (!paper || (loaded && all_here)) {
             return None;
         }
-        if paper && seen.forgotten {
+        // It vanished while its page was not ready, and the feeder does not say that it is empty.
+        let unsure = self.laters > 0 && seen.status.adf != Some(AdfState::Empty) && !self.glass();
+        if seen.forgotten && (paper || unsure) {
             return Some(interrupted(
                 "the scanner has forgotten the job; was it restarted?",
             ));

@@ -102,6 +102,28 @@ fn a_last_page_that_failed_is_missed_although_the_job_is_completed() {
 }
 
 #[test]
+fn a_job_that_vanishes_while_its_page_is_not_ready_is_missed_unless_the_feeder_is_empty() {
+    for (not_ready, adf, missed) in [
+        (true, AdfState::Processing, true),
+        (true, AdfState::Empty, false),
+        (false, AdfState::Processing, false),
+    ] {
+        let mut talk = Talk::pages(2);
+        if not_ready {
+            talk.expect("next", code(503));
+        }
+        while talk.asks() == "next" {
+            talk.expect("next", code(404));
+            talk.expect("status", idle(adf.clone()));
+        }
+        talk.expect("delete", code(404));
+        let fault = talk.reached().err();
+        assert_eq!(fault.is_some(), missed, "{adf:?}");
+        assert!(fault.is_none_or(|fault| fault.message.contains("was it restarted?")));
+    }
+}
+
+#[test]
 fn a_feeder_that_cannot_see_paper_and_gives_up_has_none() {
     let aborted = |adf, reasons: &str| {
         let Answer::Status(mut status) = status(adf, JobState::Aborted, 0, 0) else {

@@ -26,10 +26,14 @@ fn refuses(talk: &mut Talk, adf: AdfState) {
 
 /// The status after the device has given the job up at the first sheet.
 fn gave_up(adf: AdfState, counted: u32) -> Answer {
+    gave_up_for(adf, counted, "ResourcesAreNotReady")
+}
+
+fn gave_up_for(adf: AdfState, counted: u32, reason: &str) -> Answer {
     let Answer::Status(mut told) = status(adf, JobState::Aborted, counted, 0) else {
         panic!("no status");
     };
-    told.jobs[0].reasons = "ResourcesAreNotReady".to_owned();
+    told.jobs[0].reasons = reason.to_owned();
     Answer::Status(told)
 }
 
@@ -310,6 +314,34 @@ fn a_job_that_follows_and_ends_with_an_error_code_was_the_end() {
         }
         talk.expect("delete", code(200));
         assert_eq!(talk.reached(), Ok(Done::End), "{with}");
+    }
+}
+
+#[test]
+fn a_job_that_follows_and_is_given_up_before_a_page_was_the_end_whatever_the_reason() {
+    // NAPS2: always loaded, and given up as completed when there is no paper.
+    for reason in ["JobCompletedSuccessfully", "ErrorsDetected", ""] {
+        let mut talk = Talk::pages(3);
+        ends(&mut talk, AdfState::Loaded, 3);
+        follows(&mut talk);
+        talk.expect("next", code(500));
+        talk.expect("status", gave_up_for(AdfState::Loaded, 0, reason));
+        talk.expect("delete", code(404));
+        assert_eq!(talk.reached(), Ok(Done::End), "{reason}");
+    }
+}
+
+#[test]
+fn a_job_that_is_given_up_before_its_first_page_makes_people_look_for_paper() {
+    for (pages, words) in [(0, "is there paper in the feeder?"), (1, "gave the job up")] {
+        let mut talk = Talk::pages(pages);
+        talk.expect("next", code(500));
+        let told = gave_up_for(AdfState::Loaded, pages, "JobCompletedSuccessfully");
+        talk.expect("status", told);
+        talk.expect("delete", code(404));
+        let fault = talk.reached().unwrap_err();
+        assert_eq!(fault.kind, ScannerErrorKind::Interrupted);
+        assert!(fault.message.ends_with(words), "{fault:?}");
     }
 }
 
