@@ -398,7 +398,6 @@ fn what_does_no_harm_is_passed_over() {
         &[It::PdfType],
         &[It::CutCreated],
         &[It::NoLocation],
-        &[It::Silent(2)],
         &[It::ServerError(2)],
         &[It::GoneAtEnd],
         &[It::NoDelete],
@@ -555,9 +554,15 @@ fn an_answer_without_bytes_is_no_page_and_the_one_after_it_is_doubted() {
 
 #[test]
 fn a_page_that_says_to_be_the_one_that_failed_needs_no_person() {
-    let mut desk = Desk::hp(3, &[Oddity::EmptyOnce(2), Oddity::NoJobs]);
-    let (pages, fault) = desk.scan(&feeder());
-    assert!(pages.len() == 2 && fault.is_some(), "without numbers");
+    for failed in [
+        &[Oddity::EmptyOnce(2), Oddity::NoJobs][..],
+        &[Oddity::Silent(2)],
+    ] {
+        let mut desk = Desk::hp(3, failed);
+        let (pages, fault) = desk.scan(&feeder());
+        assert!(pages.len() == 2 && fault.is_some(), "without numbers");
+        assert!(desk.scanner.doubts_last_page(), "{failed:?}");
+    }
     let mut desk = Desk::hp(3, &[Oddity::EmptyOnce(2), Oddity::NoJobs, Oddity::Numbered]);
     desk.expect(&feeder(), 3);
 }

@@ -149,6 +149,8 @@ struct Counted {
     completed: u32,
     /// Images scanned and not fetched, as told last.
     to_transfer: u32,
+    /// Whether it was seen to count what it had not given yet, and so does not count what was taken.
+    ahead: bool,
 }
 
 /// One scan job.

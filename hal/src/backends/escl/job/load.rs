@@ -101,7 +101,8 @@ impl Job {
         let job = seen.job.as_ref();
         let counted = job.and_then(|job| job.completed);
         let waiting = job.and_then(|job| job.to_transfer).unwrap_or(0);
-        if counted == Some(self.received.saturating_add(waiting)) && !self.skipped {
+        let all_here = counted == Some(self.received.saturating_add(waiting));
+        if all_here && self.counted.ahead && !self.skipped {
             self.gap = false;
         }
         self.doubtful = given_up && counted.is_none_or(|count| count < self.received);
@@ -194,7 +195,7 @@ impl Job {
         }
         let counted = seen.job.as_ref().and_then(|job| job.completed);
         if let Some(why) = &self.broken
-            && (self.received == 0 || counted != Some(self.received))
+            && (self.received == 0 || counted != Some(self.received) || !self.counted.ahead)
         {
             return Some(interrupted(&format!("it did not come: {why}")));
         }
@@ -364,6 +365,7 @@ impl Counted {
         };
         self.completed = completed;
         self.to_transfer = job.to_transfer.unwrap_or(0);
+        self.ahead |= completed > received;
         let runs = matches!(
             job.state,
             Some(JobState::Pending | JobState::Processing) | None

@@ -85,19 +85,48 @@ fn a_page_after_an_attempt_that_failed_is_doubted_unless_the_counters_agree() {
 
 #[test]
 fn a_last_page_that_failed_is_missed_although_the_job_is_completed() {
-    for (counted, missed) in [(2, true), (1, false)] {
-        let mut talk = Talk::pages(1);
+    // A device that counts what was taken says the same of a page that it has given up.
+    for (counts_ahead, counted, missed) in [(true, 2, true), (true, 1, false), (false, 1, true)] {
+        let mut talk = Talk::pages(0);
+        let running = |counted| status(AdfState::Processing, JobState::Processing, counted, 0);
+        for _ in 0..5 {
+            talk.expect("next", code(503));
+        }
+        talk.expect("status", running(u32::from(counts_ahead)));
+        talk.expect("next", whole()).expect("status", running(1));
+        assert_eq!(talk.reached(), Ok(Done::Page(FACTS)));
+        talk.job.load();
         talk.expect("next", Answer::NoPage("no bytes".to_owned(), false));
         let end = || status(AdfState::Empty, JobState::Completed, counted, 0);
-        talk.expect("status", end());
-        talk.expect("next", code(404));
         talk.expect("status", end());
         while talk.asks() == "next" {
             talk.expect("next", code(404));
             talk.expect("status", end());
         }
         talk.expect("delete", code(200));
-        assert_eq!(talk.reached().is_err(), missed);
+        assert_eq!(talk.reached().is_err(), missed, "{counts_ahead} {counted}");
+    }
+}
+
+#[test]
+fn counters_that_never_ran_ahead_do_not_prove_a_page_after_one_that_failed() {
+    for counts_ahead in [true, false] {
+        let mut talk = Talk::pages(1);
+        talk.expect("next", Answer::Failed("connection reset".to_owned()));
+        // What the device has scanned and not given, or what was taken from it.
+        let counted = 1 + u32::from(counts_ahead);
+        let running = |counted| status(AdfState::Loaded, JobState::Processing, counted, 0);
+        talk.expect("status", running(counted));
+        talk.expect("next", whole()).expect("status", running(2));
+        assert_eq!(talk.reached(), Ok(Done::Page(FACTS)));
+        talk.job.load();
+        if counts_ahead {
+            assert_eq!(talk.asks(), "next");
+            continue;
+        }
+        talk.expect("delete", code(200));
+        let fault = talk.reached().unwrap_err();
+        assert!(fault.doubts_last_page && fault.message.contains("may be missing before it"));
     }
 }
 
