@@ -282,11 +282,17 @@ fn resolutions(block: &Element) -> Vec<u16> {
         let low = x.unwrap_or(75).max(y.unwrap_or(0));
         let (x, y) = limit("Max");
         let high = x.unwrap_or(600).min(y.unwrap_or(u32::MAX));
-        list.extend(
-            USUAL_DPI
-                .iter()
-                .filter(|dpi| (low..=high).contains(&u32::from(**dpi))),
-        );
+        let (x, y) = limit("Step");
+        let step = x.unwrap_or(1).max(y.unwrap_or(1)).max(1);
+        let within = USUAL_DPI
+            .into_iter()
+            .filter(|dpi| (low..=high).contains(&u32::from(*dpi)));
+        let on_step = |dpi: &u16| u32::from(*dpi).abs_diff(low).is_multiple_of(step);
+        // Steps that lead to nothing usual are not meant so.
+        match within.clone().any(|dpi| on_step(&dpi)) {
+            true => list.extend(within.filter(on_step)),
+            false => list.extend(within),
+        }
     }
     list
 }

@@ -100,12 +100,29 @@ fn non_square_resolutions_are_not_offered() {
 
 #[test]
 fn a_range_offers_the_usual_resolutions_within() {
+    let offered = |step: &str| {
+        let range = format!(
+            "<SupportedResolutions><ResolutionRange>\
+             <XResolutionRange><Min>100</Min><Max>600</Max>{step}</XResolutionRange>\
+             <YResolutionRange><Min>100</Min><Max>400</Max>{step}</YResolutionRange>\
+             </ResolutionRange></SupportedResolutions>"
+        );
+        profile(&range).resolutions_in(ColorMode::Rgb24)
+    };
+    assert_eq!(offered("<Step>1</Step>"), [100, 150, 200, 240, 300, 400]);
+    assert_eq!(offered("<Step>50</Step>"), [100, 150, 200, 300, 400]);
+    // What cannot be meant.
+    for step in ["", "<Step>0</Step>", "<Step>x</Step>"] {
+        assert_eq!(offered(step).len(), 6, "{step}");
+    }
+}
+
+#[test]
+fn steps_that_lead_to_no_usual_resolution_are_passed_over() {
     let range = "<SupportedResolutions><ResolutionRange>\
-        <XResolutionRange><Min>100</Min><Max>600</Max><Step>1</Step></XResolutionRange>\
-        <YResolutionRange><Min>100</Min><Max>400</Max><Step>1</Step></YResolutionRange>\
+        <XResolutionRange><Min>70</Min><Max>600</Max><Step>1000</Step></XResolutionRange>\
         </ResolutionRange></SupportedResolutions>";
-    let dpi = profile(range).resolutions_in(ColorMode::Rgb24);
-    assert_eq!(dpi, [100, 150, 200, 240, 300, 400]);
+    assert_eq!(profile(range).resolutions_in(ColorMode::Rgb24).len(), 8);
 }
 
 #[test]
