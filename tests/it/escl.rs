@@ -834,7 +834,7 @@ fn what_the_scanner_cannot_do_is_replaced_by_the_nearest_unless_it_is_a_must() {
 
 #[test]
 fn an_interrupt_ends_a_scan_soon_and_leaves_no_job_on_the_scanner() {
-    let stopped = "stopped before paper moved; what was saved stays saved";
+    let stopped = "stopped before paper moved";
     for (odd, last, told, ended) in [
         // A flatbed that takes ten minutes.
         (

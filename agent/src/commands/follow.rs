@@ -98,7 +98,7 @@ impl<'a> Follow<'a> {
 
     /// Passes over what has happened so far, but for the last `keep` events. A draft of an earlier
     /// run has none.
-    pub(crate) fn skip_past(&mut self, world: &World<'_>, keep: usize) {
+    pub(crate) fn skip_past(&mut self, world: &World<'_>, keep: usize) -> Option<JobEvent> {
         let past = self.access.service.events(&self.job, 0, Duration::ZERO);
         let past = past.unwrap_or_default();
         self.next = past.len().saturating_sub(keep);
@@ -106,6 +106,7 @@ impl<'a> Follow<'a> {
             let _shown = self.progress.handle(event, world.clock.boot());
             self.note(event);
         }
+        past.into_iter().last()
     }
 
     /// Shows events until `goal`.

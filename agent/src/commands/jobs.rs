@@ -1,13 +1,14 @@
 //! `jobs`: the list, and decisions about one job.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::access::Access;
 use super::args::{JobName, JobsCommand};
 use super::failure::Failure;
 use super::follow::{Follow, Goal};
 use super::{Exit, World};
-use crate::api::{Edit, JobView, Reply, Request};
+use crate::api::{Edit, JobEvent, JobView, Reply, Request};
 use crate::render;
 
 /// `jobs` and its commands.
@@ -24,14 +25,16 @@ pub(crate) fn jobs(
         }
         Some(JobsCommand::Show(name)) => {
             let job = find(&list, name)?;
-            world.output.answer(job, || render::job::one(job));
+            let past = access.service.events(&job.job, 0, Duration::ZERO);
+            let doubt = past.ok().and_then(|past| in_doubt(past.last()?));
+            world.output.answer(job, || render::job::one(job, doubt));
             Ok(())
         }
         Some(JobsCommand::Wait(name)) => {
             let job = find(&list, name)?.job.clone();
             // Ctrl-C ends the wait, as it ends any command; it is not for the feeder.
             let mut follow = Follow::new(access, job, Arc::default());
-            follow.skip_past(world, 1);
+            let _last = follow.skip_past(world, 1);
             follow.to(world, Goal::Delivered)
         }
         Some(JobsCommand::Finish(name)) => {
@@ -92,10 +95,28 @@ fn edit(
 ) -> Result<(), Failure> {
     let interrupted = (world.interrupted)();
     let mut follow = Follow::new(access, job.job.clone(), Arc::clone(&interrupted));
-    follow.skip_past(world, 0);
+    let last = follow.skip_past(world, 0);
+    // A person may have come long after it was told; it can still be stopped.
+    if edit == Edit::AddMore
+        && let Some((told, _page)) = last.as_ref().and_then(in_doubt)
+    {
+        world.output.line(&render::plain(&told));
+    }
     let job = job.job.clone();
     access.open_job(Request::Edit { job, edit }, &interrupted)?;
     follow.to(world, goal)
+}
+
+/// What was told last of a draft with a page in doubt, and that page.
+fn in_doubt(last: &JobEvent) -> Option<(String, u32)> {
+    match last {
+        JobEvent::Paused {
+            message,
+            doubts: Some(page),
+            ..
+        } => Some((message.clone(), *page)),
+        _ => None,
+    }
 }
 
 fn discard(world: &mut World<'_>, access: &Access, job: &JobView) -> Result<(), Failure> {

@@ -459,6 +459,40 @@ fn a_draft_goes_on_with_its_last_page_again() {
     assert_eq!(ran.asked[1], edit(Edit::Again { page: 2 }));
 }
 
+/// A command about a draft of which page 1 is in doubt.
+fn doubted(command: &str) -> Ran {
+    let doubt = JobEvent::Paused {
+        message: "page 1 is in doubt".to_owned(),
+        resumable: true,
+        doubts: Some(1),
+    };
+    Case {
+        replies: vec![Ok(draft()), Ok(Reply::Done)],
+        events: vec![vec![doubt], vec![page(2), delivered()]],
+        ..Case::default()
+    }
+    .run(command)
+}
+
+#[test]
+fn who_goes_on_with_a_draft_reads_which_page_is_in_doubt() {
+    let ran = doubted("jobs continue 0d6ff2b1");
+    assert!(ran.out.starts_with("page 1 is in doubt\n"), "{}", ran.out);
+}
+
+#[test]
+fn who_scans_the_page_in_doubt_again_is_not_told_of_it() {
+    let ran = doubted("jobs continue 0d6ff2b1 --again 1");
+    assert!(!ran.out.contains("in doubt"), "{}", ran.out);
+}
+
+#[test]
+fn a_draft_is_shown_with_its_page_in_doubt() {
+    let ran = doubted("jobs show 0d6ff2b1");
+    assert!(ran.out.contains("page 1 is in doubt\n"), "{}", ran.out);
+    assert!(ran.out.contains("--again 1"), "{}", ran.out);
+}
+
 #[test]
 fn person_may_send_what_is_saved_or_throw_it_away() {
     let ran = Case {

@@ -87,6 +87,14 @@ enum Plan {
     More(JobId, ScanRequest),
 }
 
+impl Plan {
+    const fn job(&self) -> JobId {
+        match self {
+            Self::New(job, ..) | Self::More(job, _) => *job,
+        }
+    }
+}
+
 /// Why feeding stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
@@ -170,15 +178,16 @@ impl Machine {
             log::warn!("capture: nobody asked what the scanner can do");
             return;
         };
+        let job = plan.job();
         if self.opening.is_raised() {
-            return self.reply(token, Err(stopped()));
+            return self.refuse(token, job, stopped());
         }
         let rules = self.rules(&plan, world);
         if let Some(rules) = rules
             && let Err(refused) = gate::check(rules, readings, &world.time)
         {
             self.out.push_back(Action::Refused(refused.event));
-            return self.reply(token, Err(refused.refusal));
+            return self.refuse(token, job, refused.refusal);
         }
         let rules = rules.map(|each| &each.scan);
         let settings = result
@@ -192,8 +201,8 @@ impl Machine {
             });
         match (settings, world.recipient) {
             (Ok(chosen), Some(recipient)) => self.begin(token, plan, chosen, recipient.clone()),
-            (Ok(_), None) => self.reply(token, Err(no_key())),
-            (Err(refusal), _) => self.reply(token, Err(refusal)),
+            (Ok(_), None) => self.refuse(token, job, no_key()),
+            (Err(refusal), _) => self.refuse(token, job, refusal),
         }
     }
 
@@ -212,7 +221,7 @@ impl Machine {
         };
         let last_object = match result {
             Ok(last_object) => last_object,
-            Err(refusal) => return self.reply(token, Err(refusal)),
+            Err(refusal) => return self.refuse(token, job, refusal),
         };
         let reply = match new {
             Some(new) => {
@@ -258,8 +267,9 @@ impl Machine {
                 let Some(open) = self.jobs.get_mut(&job) else {
                     return;
                 };
+                let failed = open.next_page();
                 let next = open.break_off();
-                let mut message = words::fault(kind, &message, next);
+                let mut message = words::fault(kind, &message, next, failed);
                 message.push_str(&open.which(kind, next));
                 let doubts = doubts_last.then(|| open.doubt_last()).flatten();
                 if let Some((page, after)) = doubts {
@@ -338,11 +348,11 @@ impl Machine {
         });
         match reply {
             Ok(_) if more && self.opening.is_raised() => {
-                self.reply(token, Err(stopped()));
+                self.refuse(token, job, stopped());
             }
             Ok(_) if more => {
                 if let Err(refusal) = self.add_more(token, job, world) {
-                    self.reply(token, Err(refusal));
+                    self.refuse(token, job, refusal);
                 }
             }
             reply => self.reply(token, reply),
@@ -711,6 +721,13 @@ impl Machine {
 
     fn tell(&mut self, job: JobId, event: JobEvent) {
         self.out.push_back(Action::Tell(job, event));
+    }
+
+    /// Refuses to scan; of a job that waits, with what it lacks now.
+    fn refuse(&mut self, token: Token, job: JobId, mut refusal: Refusal) {
+        let lacks = self.jobs.get(&job).and_then(Job::gone);
+        refusal.message.push_str(&lacks.unwrap_or_default());
+        self.reply(token, Err(refusal));
     }
 
     fn reply(&mut self, token: Token, reply: Result<Reply, Refusal>) {

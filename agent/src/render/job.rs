@@ -1,10 +1,13 @@
 //! Jobs: the list and a single one.
 
-use super::{plain, table, time};
+use super::{plain, table, time, wrapped};
 use crate::api::JobView;
 
 /// Symbols of a job id that a list shows; enough to name one.
 const ID_SHOWN: usize = 8;
+
+/// Characters of a line.
+const LINE_WIDTH: usize = 80;
 
 /// The list, newest first.
 pub(crate) fn list(jobs: &[JobView]) -> String {
@@ -31,8 +34,8 @@ pub(crate) fn list(jobs: &[JobView]) -> String {
     table(&rows)
 }
 
-/// One job, and what can be done with it.
-pub(crate) fn one(job: &JobView) -> String {
+/// One job, and what can be done with it; of a draft with a page in doubt, what was told of it.
+pub(crate) fn one(job: &JobView, doubt: Option<(String, u32)>) -> String {
     let mut rows = vec![
         row("job", plain(&job.job)),
         row("workflow", plain(&job.workflow)),
@@ -51,7 +54,11 @@ pub(crate) fn one(job: &JobView) -> String {
     }
     let mut text = table(&rows);
     if job.state == "draft" {
-        text.push_str(&choices(&job.job, None));
+        let (told, page) = doubt.unzip();
+        if let Some(told) = told {
+            text.push_str(&wrapped("", &plain(&told), LINE_WIDTH));
+        }
+        text.push_str(&choices(&job.job, page));
     }
     text
 }
@@ -126,7 +133,7 @@ mod tests {
 
     #[test]
     fn draft_tells_what_can_be_done() {
-        let text = one(&job("draft"));
+        let text = one(&job("draft"), None);
         assert!(
             text.contains("state:     draft (saved here, waits for a person)"),
             "{text}"
@@ -137,6 +144,6 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(!one(&job("queued")).contains("jobs finish"));
+        assert!(!one(&job("queued"), None).contains("jobs finish"));
     }
 }

@@ -143,6 +143,10 @@ fn a_page_in_doubt_can_be_scanned_again() {
         &output,
         &format!("scan page 2 again: scantrip jobs continue {job} --again 2"),
     );
+    // Whoever comes later is told too.
+    let shown = office.world.agent(&["jobs", "show", job]);
+    expect_words(&shown, "Page 2 is in doubt");
+    expect_words(&shown, &format!("jobs continue {job} --again 2"));
     let refused = office.continued(&["--again", "1"]);
     expect_words(
         &refused,
@@ -152,6 +156,10 @@ fn a_page_in_doubt_can_be_scanned_again() {
     office.faults("empty");
     let refused = office.continued(&["--again", "2"]);
     assert_eq!(refused.status.code(), Some(6), "{}", words(&refused));
+    expect_words(
+        &refused,
+        "page 2 is taken back and not saved any more: put its sheet back and go on",
+    );
     office.faults("");
     let output = office.continued(&["--again", "2"]);
     assert!(output.status.success(), "{}", words(&output));

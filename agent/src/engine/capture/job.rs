@@ -87,7 +87,8 @@ impl Job {
         let half = self.half_sheet();
         if let Some(page) = half {
             message.push_str(&format!(
-                "; the back of page {page} is not among them: to go on, put that sheet back first"
+                "; the back of page {page} is not among them: to have it, put that sheet back and scan \
+                 page {page} again"
             ));
         }
         message.push_str("; add the rest, finish or discard it");
@@ -99,7 +100,7 @@ impl Job {
         JobEvent::Paused {
             message,
             resumable: true,
-            doubts: doubts.map(|(page, _)| page),
+            doubts: doubts.map(|(page, _)| page).or(half),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The sheet that was scanned last: what of it is scanned again, and how a person finds it.
 
-use scantrip_hal::scanner::{InputSource, ScannerErrorKind, Side};
+use scantrip_hal::scanner::{DocumentFormat, InputSource, ScannerErrorKind, Side};
 
 use super::job::Job;
 use super::words;
@@ -25,24 +25,29 @@ impl Job {
         self.next_page() - u32::from(!self.again.is_empty())
     }
 
-    /// After a power cut: a front that was saved last, and whose back was to come. The number of that
-    /// page, which is scanned again.
-    pub(super) fn half_sheet(&mut self) -> Option<u32> {
+    /// After a power cut: the number of a front that was saved last, and whose back was to come. How
+    /// many sides are in a PDF is not known.
+    pub(super) fn half_sheet(&self) -> Option<u32> {
         let with_backs = self.as_before().duplex == Some(true);
-        let front = self.pages.last()?;
-        if !with_backs || front.side != Side::Front {
-            return None;
-        }
-        self.again = vec![front.object];
-        Some(self.count())
+        let last = self.pages.last().filter(|_| with_backs)?;
+        let is_half =
+            last.side == Side::Front && last.images == 1 && last.format != DocumentFormat::Pdf;
+        is_half.then(|| self.count())
     }
 
-    /// After a restart: the page in doubt has gone, with its sheet, and was to be scanned again.
+    /// After a restart: the page in doubt has gone, for its sheet was to be scanned again. So is the
+    /// front of it that is still there.
     pub(super) fn doubt_is_gone(&mut self, object: u32) {
         let last = self.pages.last().map_or(0, |page| page.object);
+        if object <= last {
+            return;
+        }
         let with_backs = self.as_before().duplex == Some(true);
-        let sides = 1 + u32::from(with_backs && self.again.is_empty());
-        self.taken_back = (object > last).then(|| self.count() + sides);
+        let is_half = self.half_sheet().is_some();
+        if is_half {
+            self.again = vec![last];
+        }
+        self.taken_back = Some(self.count() + 1 + u32::from(with_backs && !is_half));
     }
 
     /// Marks the last page for a person to look at; its number and that of the last page before its
@@ -121,6 +126,13 @@ impl Job {
             let page = self.pages.remove(index);
             self.again.retain(|object| *object != page.object);
         }
+    }
+
+    /// What is to be said when nothing is scanned after all: a page that was taken back is not saved
+    /// any more.
+    pub(super) fn gone(&self) -> Option<String> {
+        let page = self.taken_back.filter(|page| *page > self.count())?;
+        Some(words::gone(page))
     }
 
     /// Which sheet page `page` is; nothing of the glass.

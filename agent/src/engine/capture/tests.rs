@@ -273,7 +273,7 @@ fn a_stop_is_told_to_the_page_in_hand_and_the_saved_ones_stay() {
 
 #[test]
 fn a_job_that_nobody_waits_for_is_not_opened() {
-    let stopped = "refused Scanner: stopped before paper moved; what was saved stays saved";
+    let stopped = "refused Scanner: stopped before paper moved";
     let mut scene = Scene::new();
     // While the scanner is asked what it can do.
     scene.scan(|_| {});
@@ -307,7 +307,13 @@ fn a_job_that_nobody_waits_for_is_not_opened() {
     scene.edit(Edit::Again { page: 1 });
     scene.machine.handle_cancel(Token(9));
     scene.voided();
-    scene.expect(&["void 1", "reply done", stopped]);
+    scene.expect(&[
+        "void 1",
+        "reply done",
+        &format!(
+            "{stopped}; page 1 is taken back and not saved any more: put its sheet back and go on"
+        ),
+    ]);
     assert!(scene.machine.is_idle());
 }
 

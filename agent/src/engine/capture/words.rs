@@ -3,7 +3,13 @@
 use scantrip_hal::scanner::ScannerErrorKind;
 
 /// Why a job is not opened that nobody wants any more.
-pub(super) const STOPPED: &str = "stopped before paper moved; what was saved stays saved";
+pub(super) const STOPPED: &str = "stopped before paper moved";
+
+/// Of page `page`, which was taken back and was not scanned again. Ends a sentence.
+#[must_use]
+pub(super) fn gone(page: u32) -> String {
+    format!("; page {page} is taken back and not saved any more: put its sheet back and go on")
+}
 
 /// Why the scanner takes no job, before page `next` and before paper moves.
 #[must_use]
@@ -20,10 +26,20 @@ pub fn refusal(kind: ScannerErrorKind, message: &str, next: u32) -> String {
     }
 }
 
-/// What to do about a scanner that stopped before page `next` was whole.
+/// What to do about a scanner that stopped before page `failed` was whole. `next` is the page to go on
+/// from: with both sides, the front of its sheet.
 #[must_use]
-pub(super) fn fault(kind: ScannerErrorKind, message: &str, next: u32) -> String {
-    advice(kind, message, next, true)
+pub(super) fn fault(kind: ScannerErrorKind, message: &str, next: u32, failed: u32) -> String {
+    match kind {
+        ScannerErrorKind::PageTooLarge => format!(
+            "page {failed} is too large ({message}); {}",
+            anew(
+                next,
+                "with a lower resolution (`--dpi`) or in gray (`--color gray`)"
+            )
+        ),
+        kind => advice(kind, message, next, true),
+    }
 }
 
 /// Which sheet is page `page`, for the one who puts it back; `place` is where it is in a stack of
@@ -101,13 +117,6 @@ fn advice(kind: ScannerErrorKind, message: &str, next: u32, goes_on: bool) -> St
         ScannerErrorKind::Offline if next == 1 => {
             format!("the scanner cannot be reached: {message}; is it on? see: scantrip device")
         }
-        ScannerErrorKind::PageTooLarge => format!(
-            "page {next} is too large ({message}); {}",
-            anew(
-                next,
-                "with a lower resolution (`--dpi`) or in gray (`--color gray`)"
-            )
-        ),
         ScannerErrorKind::Cancelled => format!("stopped at the device; {back}"),
         ScannerErrorKind::SinkRefused => format!("page {next} could not be taken; {back}"),
         _ => format!("the scanner stopped at page {next}: {message}; {back}"),

@@ -276,29 +276,107 @@ fn memo(duplex: bool, doubtful: Option<u32>) -> ScanMemo {
     }
 }
 
+/// What is offered of a draft of three fronts.
+fn offered(draft: Draft) -> (Scene, String, Option<u32>) {
+    let mut scene = Scene::with(vec![draft]);
+    match scene.machine.poll_action() {
+        Some(Action::Tell(
+            _,
+            JobEvent::Paused {
+                message, doubts, ..
+            },
+        )) => (scene, message, doubts),
+        event => panic!("{event:?}"),
+    }
+}
+
 #[test]
-fn a_front_whose_back_a_power_cut_took_is_scanned_again() {
+fn a_front_whose_back_a_power_cut_took_is_told_and_stays_unless_a_person_wants_it_again() {
     let cut = |duplex| Draft {
         scan: Some(memo(duplex, None)),
         ..draft(3, false)
     };
-    let mut scene = Scene::with(vec![cut(true)]);
-    let offered = scene.actions().remove(0);
-    assert!(
-        offered
-            .contains("the back of page 3 is not among them: to go on, put that sheet back first"),
-        "{offered}"
-    );
-    scene.edit(Edit::AddMore);
+    let (mut scene, told, doubts) = offered(cut(true));
+    let words =
+        "the back of page 3 is not among them: to have it, put that sheet back and scan page 3";
+    assert!(told.contains(words), "{told}");
+    assert_eq!(doubts, Some(3));
+    scene.edit(Edit::Again { page: 3 });
     scene.expect(&["void 3"]);
-    // Finished as it is, it stays; on one side nothing is missing.
-    for duplex in [true, false] {
-        let mut scene = Scene::with(vec![cut(duplex)]);
-        let offered = scene.actions().remove(0);
-        assert_eq!(offered.contains("is not among them"), duplex, "{offered}");
-        scene.edit(Edit::Finish);
-        scene.expect(&["seal [(1, 0), (2, 0), (3, 0)] fields 0 intent true"]);
+    let (mut scene, ..) = offered(cut(true));
+    scene.edit(Edit::AddMore);
+    scene.expect(&["look"]);
+    // On one side nothing is missing, nor where it is not known how many sides there are.
+    let of_stack = |format, images| {
+        let mut draft = cut(true);
+        if let Some(page) = draft.pages.last_mut() {
+            (page.format, page.images) = (format, images);
+        }
+        draft
+    };
+    for draft in [
+        cut(false),
+        of_stack(DocumentFormat::Pdf, 1),
+        of_stack(DocumentFormat::Jpeg, 2),
+    ] {
+        let (_scene, told, doubts) = offered(draft);
+        assert!(!told.contains("is not among them"), "{told}");
+        assert_eq!(doubts, None);
     }
+}
+
+#[test]
+fn a_refusal_says_which_page_is_taken_back_and_not_scanned() {
+    let mut scene = Scene::new();
+    scene.open(3, false);
+    scene.fed(jam());
+    scene.actions();
+    scene.edit(Edit::Again { page: 3 });
+    scene.voided();
+    scene.actions();
+    let world = Scene::world(&scene.workflows, scene.recipient.as_ref());
+    scene
+        .machine
+        .handle_looked(Err("away".to_owned()), None, &world);
+    let gone = "; page 3 is taken back and not saved any more: put its sheet back and go on";
+    let refused = scene.actions().remove(0);
+    assert!(refused.ends_with(gone), "{refused}");
+    // The scanner takes no job.
+    scene.edit(Edit::AddMore);
+    scene.looked();
+    scene.actions();
+    let away = Refusal {
+        kind: RefusalKind::Scanner,
+        message: "busy".to_owned(),
+    };
+    scene.machine.handle_begun(Err(away.clone()));
+    scene.expect(&[&format!("refused Scanner: busy{gone}")]);
+    // Once it is scanned, nothing is missing.
+    scene.edit(Edit::AddMore);
+    scene.looked();
+    scene.machine.handle_begun(Ok(3));
+    scene.fed(page(4));
+    scene.fed(jam());
+    scene.actions();
+    scene.edit(Edit::AddMore);
+    scene.looked();
+    scene.actions();
+    scene.machine.handle_begun(Err(away));
+    scene.expect(&["refused Scanner: busy"]);
+}
+
+#[test]
+fn a_back_that_is_too_large_is_named_and_its_sheet_scanned_anew() {
+    let mut scene = Scene::new();
+    open_duplex(&mut scene, 3);
+    scene.fed(Fed::Fault {
+        kind: ScannerErrorKind::PageTooLarge,
+        message: "why".to_owned(),
+        doubts_last: false,
+    });
+    let told = scene.actions().remove(0);
+    assert!(told.contains("page 4 is too large"), "{told}");
+    assert!(told.contains("then scan page 3 and what follows"), "{told}");
 }
 
 #[test]
