@@ -167,7 +167,7 @@ impl Context {
             let waited = !known.pending.is_empty();
             let found = known.learn(&readings, now_ms);
             // Once: what flaps for ever shall not be read for ever.
-            unsure = known.restarts.is_fresh() || (!waited && !known.pending.is_empty());
+            unsure = known.restarts.is_unsure() || (!waited && !known.pending.is_empty());
             found
         });
         for change in &found {

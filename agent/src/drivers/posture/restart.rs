@@ -1,8 +1,7 @@
 //! Restarts of the device: how they are known, and whether its settings outlive them.
 //!
-//! The first whole reading after a restart is compared with the last one before it; what came of it
-//! is the setting `config.survives_restart` until the next restart. What comes late, such as a service
-//! that does not listen yet, is seen as it was before by the reading after that, and does not count.
+//! Each whole reading of the first two minutes after a restart is compared with the last one before it:
+//! services come late. What came of it is the setting `config.survives_restart` until the next restart.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -25,7 +24,7 @@ const NOT_KEPT: [&str; 5] = [
     "net.listening_ports",
     "time.synchronised",
 ];
-/// The second reading after a restart comes within seconds. What is as before when it comes later may
+/// So long after the first reading services may come or go. What is as before when it comes later may
 /// have been set again by a person.
 const LATE_MAX: Duration = Duration::from_secs(120);
 /// A time since the start that has gone so far is not told to have begun anew: SNMP's counter ends
@@ -101,9 +100,21 @@ pub(super) struct Restarts {
     pub(super) mark: Mark,
     /// The last one.
     last: Option<Restart>,
-    /// When a reading showed what changed at it, and what that was before: until the next reading.
     #[serde(skip)]
-    fresh: Option<(Instant, BTreeMap<String, String>)>,
+    fresh: Option<Fresh>,
+    /// Whether the next reading may show that it was otherwise.
+    #[serde(skip)]
+    is_unsure: bool,
+}
+
+/// A restart of the last minutes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fresh {
+    since: Instant,
+    /// What told of it.
+    by: String,
+    /// The settings before it.
+    before: BTreeMap<String, String>,
 }
 
 impl Restarts {
@@ -116,34 +127,36 @@ impl Restarts {
         (before, pending): (&[ReportSetting], &[Change]),
         reading: &[ReportSetting],
     ) {
-        let after = states(reading);
-        let fresh = self.fresh.take();
+        self.is_unsure = false;
         if let Some(by) = self.mark.restart(now) {
             let mut before = states(before);
             for change in pending {
                 before.insert(change.id.clone(), change.to.clone());
             }
-            let (compared, fell) = compare(before, &after);
+            let by = by.to_owned();
+            let since = at;
+            self.fresh = Some(Fresh { since, by, before });
+            self.is_unsure = true;
+        }
+        self.fresh.take_if(|it| at.since(it.since) >= LATE_MAX);
+        if let Some(fresh) = &self.fresh {
+            let (compared, changed) = compare(&fresh.before, &states(reading));
             // A restart after which nothing can be compared tells nothing.
             if compared > 0 {
+                self.is_unsure |= !changed.is_empty();
                 self.last = Some(Restart {
-                    by: by.to_owned(),
+                    by: fresh.by.clone(),
                     compared,
-                    changed: fell.keys().cloned().collect(),
+                    changed,
                 });
-                self.fresh = (!fell.is_empty()).then_some((at, fell));
             }
-        } else if let (Some(last), Some((since, before))) = (&mut self.last, fresh)
-            && at.since(since) < LATE_MAX
-        {
-            last.changed.retain(|id| before.get(id) != after.get(id));
         }
         self.mark.renew(now);
     }
 
-    /// Whether the next reading may still show that what changed has come late.
-    pub(super) const fn is_fresh(&self) -> bool {
-        self.fresh.is_some()
+    /// Whether another reading is wanted soon.
+    pub(super) const fn is_unsure(&self) -> bool {
+        self.is_unsure
     }
 
     /// The setting that tells of it.
@@ -199,27 +212,27 @@ fn states(reading: &[ReportSetting]) -> BTreeMap<String, String> {
     states
 }
 
-/// How many settings are known before and after, and what those were that are others now. What can no
-/// longer be read, and a part that is not there, has not fallen back.
+/// How many settings are known before and after, and which are others now. What can no longer be
+/// read, and a part that is not there, has not fallen back.
 fn compare(
-    before: BTreeMap<String, String>,
+    before: &BTreeMap<String, String>,
     after: &BTreeMap<String, String>,
-) -> (usize, BTreeMap<String, String>) {
+) -> (usize, Vec<String>) {
     let is_known = |state: &str| !matches!(state, "unknown" | "not read" | "not applicable");
-    let (mut compared, mut fell) = (0, BTreeMap::new());
+    let (mut compared, mut changed) = (0, Vec::new());
     for (id, was) in before {
-        let Some(is) = after.get(&id).filter(|is| is_known(is) && is_known(&was)) else {
+        let Some(is) = after.get(id).filter(|is| is_known(is) && is_known(was)) else {
             continue;
         };
         if NOT_KEPT.contains(&id.as_str()) {
             continue;
         }
         compared += 1;
-        if was != *is {
-            fell.insert(id, was);
+        if was != is {
+            changed.push(id.clone());
         }
     }
-    (compared, fell)
+    (compared, changed)
 }
 
 #[cfg(test)]
