@@ -17,7 +17,7 @@
 //!   is, and a job that vanished left no paper behind. A job that ended well and left paper
 //!   behind is followed by another one for the same document (Epson WF-2930 ends after each page).
 //!   When that one brings no page, the status lied and it was the end, unless the feeder is one
-//!   that tells when it is empty.
+//!   that tells when it is empty, or the job was given up for something else than want of paper.
 //! - Status may lie (a jam that is cleared, counters that never agree): it can raise a doubt,
 //!   it can never take a whole page away. What it does not say raises one as well: a page that
 //!   comes after a load that failed may be the next sheet.

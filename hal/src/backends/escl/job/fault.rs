@@ -83,32 +83,37 @@ impl Job {
         // `Processing` of an empty feeder).
         let without_paper =
             ended == Some(JobState::Aborted) && self.received == 0 && !self.keeps_a_page(job);
+        let reasons = job.map_or("", |job| job.reasons.as_str());
+        // No reason, whatever NAPS2 says.
+        let unexplained = matches!(reasons, "" | "JobCompletedSuccessfully");
+        let not_ready = reasons.contains("ResourcesAreNotReady");
         let of_feeder = of_feeder.or_else(|| match feeder? {
             AdfState::Empty if without_paper => {
                 Some(Fault::new(ScannerErrorKind::FeederEmpty, NO_PAPER))
             }
-            // A job that has followed another one may have been asked for by a status that lies. What
-            // it was given up for says little: NAPS2 says that it was completed.
-            AdfState::Processing | AdfState::Loaded
+            // A job that has followed another one may have been asked for by a status that lies.
+            state @ (AdfState::Processing | AdfState::Loaded)
                 if without_paper
-                    && (self.earlier > 0
-                        || *feeder? == AdfState::Processing
-                            && job?.reasons.contains("ResourcesAreNotReady")) =>
+                    && match self.earlier > 0 {
+                        true => not_ready || unexplained,
+                        false => not_ready && *state == AdfState::Processing,
+                    } =>
             {
                 Some(Fault::new(ScannerErrorKind::FeederEmpty, PERHAPS_NO_PAPER))
             }
             _ => None,
         });
         let fault = of_feeder.or_else(|| {
-            let reasons = job.filter(|_| ended == Some(JobState::Aborted))?;
+            if ended != Some(JobState::Aborted) {
+                return None;
+            }
             let before = match self.received == 0 && feeder.is_some() {
                 true => " before its first page; is there paper in the feeder?",
                 false => "",
             };
-            let message = match reasons.reasons.as_str() {
-                // No reason, whatever NAPS2 says.
-                "" | "JobCompletedSuccessfully" => format!("the scanner gave the job up{before}"),
-                reasons => format!("the scanner gave the job up ({reasons})"),
+            let message = match unexplained {
+                true => format!("the scanner gave the job up{before}"),
+                false => format!("the scanner gave the job up ({reasons})"),
             };
             Some(Fault::new(ScannerErrorKind::Interrupted, message))
         });

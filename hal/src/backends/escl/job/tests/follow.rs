@@ -318,16 +318,27 @@ fn a_job_that_follows_and_ends_with_an_error_code_was_the_end() {
 }
 
 #[test]
-fn a_job_that_follows_and_is_given_up_before_a_page_was_the_end_whatever_the_reason() {
+fn a_job_that_follows_and_is_given_up_for_want_of_paper_was_the_end() {
     // NAPS2: always loaded, and given up as completed when there is no paper.
-    for reason in ["JobCompletedSuccessfully", "ErrorsDetected", ""] {
+    for (reason, ends_well) in [
+        ("JobCompletedSuccessfully", true),
+        ("ResourcesAreNotReady, AbortedBySystem", true),
+        ("", true),
+        ("ErrorsDetected", false),
+        ("AbortedBySystem", false),
+    ] {
         let mut talk = Talk::pages(3);
         ends(&mut talk, AdfState::Loaded, 3);
         follows(&mut talk);
         talk.expect("next", code(500));
         talk.expect("status", gave_up_for(AdfState::Loaded, 0, reason));
         talk.expect("delete", code(404));
-        assert_eq!(talk.reached(), Ok(Done::End), "{reason}");
+        let told = talk.reached().map_err(|fault| fault.kind);
+        let expected = match ends_well {
+            true => Ok(Done::End),
+            false => Err(ScannerErrorKind::Interrupted),
+        };
+        assert_eq!(told, expected, "{reason}");
     }
 }
 
