@@ -62,9 +62,15 @@ impl Job {
     }
 
     pub(super) fn created(&mut self, tries: u32, answer: Answer) {
+        let most = match answer {
+            Answer::Code(503, _) => BUSY_TRIES,
+            // It may still tidy up after the job before.
+            Answer::Code(409, _) if self.earlier > 0 => 3,
+            _ => 0,
+        };
         match answer {
             Answer::Created(path) => self.opened(path),
-            Answer::Code(503, after) if tries < BUSY_TRIES => {
+            Answer::Code(_, after) if tries < most => {
                 self.wait = Some(later(after));
                 self.state = State::Creating { tries: tries + 1 };
             }

@@ -20,7 +20,9 @@ fn refuses(talk: &mut Talk, adf: AdfState) {
     ends(talk, AdfState::Loaded, 1);
     talk.expect("delete", code(200));
     talk.expect("status", idle(AdfState::Loaded));
-    talk.expect("create", code(409));
+    while talk.asks() == "create" {
+        talk.expect("create", code(409));
+    }
     talk.expect("status", idle(adf));
 }
 
@@ -91,6 +93,20 @@ fn no_job_is_taken_at_the_end_where_the_feeder_never_said_to_be_empty() {
         assert_eq!(talk.reached(), Ok(Done::End));
         assert!(talk.job.is_over());
     }
+}
+
+#[test]
+fn a_device_that_still_tidies_up_is_asked_again_for_the_job_that_follows() {
+    let mut talk = Talk::pages(1);
+    ends(&mut talk, AdfState::Loaded, 1);
+    talk.expect("delete", code(200));
+    talk.expect("status", idle(AdfState::Loaded));
+    for _ in 0..3 {
+        talk.expect("create", code(409));
+    }
+    talk.expect("create", Answer::Created("/eSCL/ScanJobs/7".to_owned()));
+    assert_eq!(talk.asks(), "next");
+    assert_eq!(talk.waited, Duration::from_secs(4));
 }
 
 #[test]
