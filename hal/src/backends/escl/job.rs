@@ -160,7 +160,7 @@ pub(crate) struct Job {
     quirks: Quirks,
     /// A fault of the feeder that a person has been told of already: it may be an old one.
     told: Option<ScannerErrorKind>,
-    /// Whether this feeder was ever seen to say that it is empty.
+    /// Whether this feeder was ever seen to say that it is empty, or is known to.
     tells_empty: bool,
     /// Whether it says so now.
     is_empty: bool,
@@ -216,7 +216,7 @@ impl Job {
 
     /// Takes over what is known of the feeder from before.
     pub(crate) const fn with_feeder(mut self, tells_empty: bool) -> Self {
-        self.tells_empty = tells_empty;
+        self.tells_empty |= tells_empty;
         self
     }
 
@@ -225,7 +225,7 @@ impl Job {
             tickets,
             quirks,
             told,
-            tells_empty: false,
+            tells_empty: quirks.processing_is_paper,
             is_empty: false,
             state: State::Over,
             wait: None,

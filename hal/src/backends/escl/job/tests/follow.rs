@@ -304,6 +304,26 @@ fn paper_that_is_left_and_not_fed_is_told_where_the_feeder_tells_when_it_is_empt
 }
 
 #[test]
+fn paper_is_believed_from_the_start_where_the_feeder_is_known_not_to_lie() {
+    let quirks = Quirks {
+        processing_is_paper: true,
+        ..Quirks::default()
+    };
+    let mut talk = Talk::with_pages(quirks, 1);
+    talk.job = talk.job.with_feeder(false);
+    refuses(&mut talk, AdfState::Loaded);
+    assert_eq!(talk.kind(), ScannerErrorKind::Interrupted);
+    for adf in [AdfState::Loaded, AdfState::Processing] {
+        let mut talk = Talk::with_pages(quirks, 1);
+        ends(&mut talk, AdfState::Loaded, 1);
+        follows(&mut talk);
+        talk.expect("next", code(409));
+        talk.expect("status", gave_up(adf, 0));
+        expect_told(&mut talk, "does not feed it");
+    }
+}
+
+#[test]
 fn a_feeder_tells_when_it_is_empty_once_it_has_said_so() {
     let mut talk = Talk::pages(1);
     assert!(!talk.job.tells_empty());
