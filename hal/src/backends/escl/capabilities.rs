@@ -279,7 +279,8 @@ fn resolutions(block: &Element) -> Vec<u16> {
             (axis("XResolutionRange"), axis("YResolutionRange"))
         };
         let (x, y) = limit("Min");
-        let low = x.unwrap_or(75).max(y.unwrap_or(0));
+        let told = x.max(y);
+        let low = told.unwrap_or(75);
         let (x, y) = limit("Max");
         let high = x.unwrap_or(600).min(y.unwrap_or(u32::MAX));
         let (x, y) = limit("Step");
@@ -288,8 +289,9 @@ fn resolutions(block: &Element) -> Vec<u16> {
             .into_iter()
             .filter(|dpi| (low..=high).contains(&u32::from(*dpi)));
         let on_step = |dpi: &u16| u32::from(*dpi).abs_diff(low).is_multiple_of(step);
-        // Steps that lead to nothing usual are not meant so.
-        match within.clone().any(|dpi| on_step(&dpi)) {
+        // Steps from nowhere, or that lead to nothing usual, are not meant so.
+        let leads_on = |dpi: u16| u32::from(dpi) > low && dpi <= 600 && on_step(&dpi);
+        match told.is_some() && within.clone().any(leads_on) {
             true => list.extend(within.filter(on_step)),
             false => list.extend(within),
         }

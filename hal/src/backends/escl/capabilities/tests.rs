@@ -119,10 +119,23 @@ fn a_range_offers_the_usual_resolutions_within() {
 
 #[test]
 fn steps_that_lead_to_no_usual_resolution_are_passed_over() {
-    let range = "<SupportedResolutions><ResolutionRange>\
-        <XResolutionRange><Min>70</Min><Max>600</Max><Step>1000</Step></XResolutionRange>\
-        </ResolutionRange></SupportedResolutions>";
-    assert_eq!(profile(range).resolutions_in(ColorMode::Rgb24).len(), 8);
+    for (range, count) in [
+        ("<Min>70</Min><Max>600</Max><Step>1000</Step>", 8),
+        // Nothing but its low end, or what nobody asks for.
+        ("<Min>75</Min><Max>600</Max><Step>100</Step>", 8),
+        ("<Min>75</Min><Max>1200</Max><Step>1125</Step>", 9),
+        // Steps from where?
+        ("<Max>600</Max><Step>75</Step>", 8),
+        ("<Min>75</Min><Max>600</Max><Step>75</Step>", 4),
+        ("<Min>300</Min><Max>300</Max><Step>1</Step>", 1),
+    ] {
+        let text = format!(
+            "<SupportedResolutions><ResolutionRange><XResolutionRange>{range}</XResolutionRange>\
+             </ResolutionRange></SupportedResolutions>"
+        );
+        let offered = profile(&text).resolutions_in(ColorMode::Rgb24);
+        assert_eq!(offered.len(), count, "{range}");
+    }
 }
 
 #[test]
