@@ -20,28 +20,29 @@ const ASKING: &[&str] = &[
 const FOR_GOOD: &str = "315360000";
 
 pub(super) fn tries(root: &Root) -> Result<Reading, Unread> {
-    read(root, "deny", "3")
+    pam::of_stacks(root, "auth.lockout_tries", (STACKS, "auth"), &|stack| {
+        tries_of(root, stack)
+    })
 }
 
 pub(super) fn seconds(root: &Root) -> Result<Reading, Unread> {
-    // Where no number of tries locks an account, none stays locked.
-    let tries = tries(root)?;
-    let locks = |tries: &str| tries.parse::<u32>().is_ok_and(|tries| tries > 0);
-    if !matches!(&tries, Reading::Value { value, .. } if locks(value)) {
-        return Ok(tries);
-    }
-    Ok(match read(root, "unlock_time", "600")? {
-        Reading::Value { value, evidence } if matches!(value.as_str(), "never" | "0") => {
-            Reading::value(FOR_GOOD, evidence)
+    pam::of_stacks(root, "auth.lockout_seconds", (STACKS, "auth"), &|stack| {
+        // Where no number of tries locks an account, none stays locked.
+        let tries = tries_of(root, stack)?;
+        if !tries.text().parse::<u32>().is_ok_and(|tries| tries > 0) {
+            return Ok(tries);
         }
-        other => other,
+        Ok(match of_stack(root, stack, ("unlock_time", "600"))? {
+            Reading::Value { value, evidence } if matches!(value.as_str(), "never" | "0") => {
+                Reading::value(FOR_GOOD, evidence)
+            }
+            other => other,
+        })
     })
 }
 
-fn read(root: &Root, key: &str, default: &str) -> Result<Reading, Unread> {
-    pam::of_stacks(root, (STACKS, "auth"), &|stack| {
-        of_stack(root, stack, (key, default))
-    })
+fn tries_of(root: &Root, stack: &Stack) -> Result<Reading, Unread> {
+    of_stack(root, stack, ("deny", "3"))
 }
 
 fn of_stack(root: &Root, stack: &Stack, key: (&str, &str)) -> Result<Reading, Unread> {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use super::{Reading, Root, Unread, Why, lines};
+use super::{Reading, Root, Row, Unread, Why, lines};
 
 /// Where signing in from far away has a stack of its own, beside that at the device.
 const REMOTE: &str = "password-auth";
@@ -72,9 +72,10 @@ pub(super) enum Reach {
 }
 
 /// Asks the first of these files of `/etc/pam.d` that is there, and that for signing in from far
-/// away, about its lines of one type. They must say the same.
+/// away, about its lines of one type. They must say the same, but one that is not secure is enough.
 pub(super) fn of_stacks(
     root: &Root,
+    id: &str,
     (files, kind): (&[&str], &str),
     read: &dyn Fn(&Stack) -> Result<Reading, Unread>,
 ) -> Result<Reading, Unread> {
@@ -99,6 +100,10 @@ pub(super) fn of_stacks(
         }
         let stack = Stack { path, modules };
         let reading = read(&stack)?;
+        // No other stack makes that better.
+        if Row::find(id).and_then(|row| reading.is_secure(row, 0)) == Some(false) {
+            return Ok(reading);
+        }
         match (&agreed, &reading) {
             (None, _) => agreed = Some(reading),
             (Some(Reading::Value { value: one, .. }), Reading::Value { value: other, .. })
@@ -107,10 +112,6 @@ pub(super) fn of_stacks(
         }
     }
     match agreed {
-        // Nothing is less than that.
-        Some(reading) if matches!(&reading, Reading::Value { value, .. } if value == "0") => {
-            Ok(reading)
-        }
         Some(reading) => match stranger(root, &looked_at, kind)? {
             None => Ok(reading),
             Some(path) => unknown("a stack of PAM beside the others is not understood", path),

@@ -12,7 +12,10 @@ const DEFAULT: i64 = 8;
 const CREDITS: &[&str] = &["dcredit", "lcredit", "ocredit", "ucredit"];
 
 pub(super) fn read(root: &Root) -> Result<Reading, Unread> {
-    pam::of_stacks(root, (STACKS, "password"), &|stack| of_stack(root, stack))
+    let stacks = (STACKS, "password");
+    pam::of_stacks(root, "auth.password_min_length", stacks, &|stack| {
+        of_stack(root, stack)
+    })
 }
 
 fn of_stack(root: &Root, stack: &Stack) -> Result<Reading, Unread> {

@@ -128,6 +128,51 @@ pub(super) const CASES: &[Case] = &[
         ],
         "0 bad",
     ),
+    // What is bad as it is gets no better by what stands beside, nor does it get good.
+    (
+        TRIES,
+        &[
+            (AUTH, DEBIAN),
+            (FAILLOCK, "deny = 9\n"),
+            ("/etc/pam.d/panel", "auth required pam_unix.so\n"),
+        ],
+        "9 bad",
+    ),
+    (
+        SECONDS,
+        &[
+            (AUTH, DEBIAN),
+            (FAILLOCK, "unlock_time = 60\n"),
+            ("/etc/pam.d/panel", "auth required pam_unix.so\n"),
+        ],
+        "60 bad",
+    ),
+    (
+        SECONDS,
+        &[
+            (AUTH, DEBIAN),
+            (FAILLOCK, "unlock_time = 0\n"),
+            ("/etc/pam.d/panel", "auth required pam_unix.so\n"),
+        ],
+        "not-supported",
+    ),
+    (
+        "auth.password_min_length",
+        &[
+            (PASSWORD, "password required pam_unix.so\n"),
+            ("/etc/pam.d/panel", "password required pam_vendor.so\n"),
+        ],
+        "6 bad",
+    ),
+    // A file that cannot be read.
+    (
+        "auth.password_min_length",
+        &[
+            (PASSWORD, "password required pam_unix.so\n"),
+            ("/etc/pam.d/panel/x", ""),
+        ],
+        "6 bad",
+    ),
     (
         TRIES,
         &[

@@ -31,7 +31,7 @@ pub(super) const CASES: &[Case] = &[
     (
         TRIES,
         &[(SYSTEM, RED_HAT), (REMOTE, "auth sufficient pam_unix.so\n")],
-        "not-supported",
+        "0 bad",
     ),
     (TRIES, &[(AUTH, DEBIAN), (FAILLOCK, "deny = 9\n")], "9 bad"),
     (
