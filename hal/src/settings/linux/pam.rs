@@ -15,24 +15,31 @@ const SHIPPED: &str = "/usr/lib/pam.d";
 const SHIPPED_BY_SUSE: &str = "/usr/etc/pam.d";
 /// In the names of files that updates leave there.
 const LEFT_OVER: &[&str] = &[".dpkg-", ".pam-old", ".rpm", ".ucf-"];
-/// Modules that take no password, and none that is new.
+/// Modules that take no password, and none that is new. Some let in without: nothing is guessed there.
 const HARMLESS: &[&str] = &[
     "pam_access",
     "pam_cap",
     "pam_deny",
     "pam_env",
     "pam_faildelay",
+    "pam_fprintd",
     "pam_gnome_keyring",
     "pam_group",
     "pam_keyinit",
+    "pam_lastlog",
     "pam_listfile",
+    "pam_mail",
     "pam_nologin",
+    "pam_permit",
     "pam_rootok",
     "pam_securetty",
     "pam_selinux",
+    "pam_sepermit",
     "pam_shells",
+    "pam_ssh_add",
     "pam_succeed_if",
     "pam_time",
+    "pam_timestamp",
     "pam_warn",
     "pam_wheel",
 ];

@@ -81,6 +81,27 @@ pub(super) const CASES: &[Case] = &[
         TRIES,
         &[
             (AUTH, DEBIAN),
+            (
+                "/etc/pam.d/greeter",
+                "auth required pam_permit.so\nsession required pam_systemd.so\n",
+            ),
+            (
+                "/etc/pam.d/finger",
+                "auth required pam_sepermit.so\nauth required pam_fprintd.so\n",
+            ),
+            (
+                "/etc/pam.d/sudo",
+                "auth sufficient pam_timestamp.so\n@include common-auth\n\
+                 auth optional pam_mail.so\nauth optional pam_ssh_add.so\n\
+                 auth required pam_lastlog.so\n",
+            ),
+        ],
+        "3 ok",
+    ),
+    (
+        TRIES,
+        &[
+            (AUTH, DEBIAN),
             ("/etc/pam.d/panel", "auth required pam_unix.so\n"),
         ],
         "not-supported",
