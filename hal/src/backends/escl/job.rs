@@ -105,6 +105,8 @@ pub(crate) enum Answer {
     Code(u16, Option<u64>),
     /// No answer: why.
     Failed(String),
+    /// Nobody to ask for a page: why. No sheet was fed for it.
+    Unsent(String),
 }
 
 /// Where the job is.

@@ -80,6 +80,8 @@ pub(crate) struct Session {
     pub(crate) place: Option<String>,
     /// The connection, while it is at rest.
     kept: Option<Box<dyn Exchange>>,
+    /// Whether anything of what is asked now may have left.
+    sent: bool,
 }
 
 impl Session {
@@ -92,6 +94,7 @@ impl Session {
             server: String::new(),
             place: None,
             kept: None,
+            sent: false,
         }
     }
 
@@ -154,8 +157,12 @@ impl Session {
         sink: &mut dyn PageSink,
         stop: Option<&StopFlag>,
     ) -> Answer {
-        self.try_out(ask, sink, stop)
-            .unwrap_or_else(|error| Answer::Failed(error.message))
+        self.sent = false;
+        let tried = self.try_out(ask, sink, stop);
+        tried.unwrap_or_else(|error| match ask {
+            Ask::Next(_) if !self.sent => Answer::Unsent(error.message),
+            _ => Answer::Failed(error.message),
+        })
     }
 
     fn try_out(
@@ -273,6 +280,7 @@ impl Session {
         if !query.body.is_empty() {
             headers.push(("Content-Type", "text/xml"));
         }
+        self.sent = true;
         exchange.ask(query.method, query.path, &headers, query.body)?;
         if let Some(server) = exchange.field("Server")
             && server != self.server

@@ -58,6 +58,7 @@ impl Job {
                 self.broken = Some(why.clone());
                 self.state = State::Looking(After::NoPage(why, false));
             }
+            Answer::Unsent(why) => self.state = State::Looking(After::NoPage(why, false)),
             Answer::Status(_) | Answer::Created(_) => {
                 let fault = Fault::new(ScannerErrorKind::Protocol, "a strange answer to a page");
                 self.clean(Err(fault));

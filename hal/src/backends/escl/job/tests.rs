@@ -682,6 +682,7 @@ fn any_answer() -> impl Strategy<Value = Answer> {
         1 => prop_oneof![Just(404_u16), Just(409), Just(410), Just(500), Just(503)].prop_map(code),
         1 => any::<bool>().prop_map(|passed| Answer::NoPage("cut".to_owned(), passed)),
         1 => Just(failed()),
+        1 => Just(Answer::Unsent("connection refused".to_owned())),
     ]
 }
 

@@ -12,6 +12,23 @@ struct Device {
     fields: &'static [(&'static str, &'static str)],
     body: Vec<u8>,
     connections: Arc<AtomicUsize>,
+    /// Takes no connection, or no question.
+    refuses: Option<Refuses>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refuses {
+    Connections,
+    Questions,
+}
+
+impl Device {
+    fn refuse(&self, what: Refuses) -> Result<(), WebError> {
+        match self.refuses == Some(what) {
+            true => Err(protocol("no".to_owned())),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Device {
@@ -21,6 +38,7 @@ impl Device {
             fields,
             body: body.to_vec(),
             connections: Arc::default(),
+            refuses: None,
         }
     }
 
@@ -42,6 +60,7 @@ impl Connector for Device {
         _pin: &Pin,
         _patience: Patience,
     ) -> Result<Box<dyn Exchange>, WebError> {
+        self.refuse(Refuses::Connections)?;
         self.connections.fetch_add(1, Ordering::Relaxed);
         Ok(Box::new(self.clone()))
     }
@@ -57,7 +76,7 @@ impl Exchange for Device {
         _headers: &[(&str, &str)],
         _body: &[u8],
     ) -> Result<(), WebError> {
-        Ok(())
+        self.refuse(Refuses::Questions)
     }
 
     fn code(&self) -> u16 {
@@ -112,6 +131,25 @@ fn a_connection_is_used_again_only_when_the_answer_says_where_it_ends() {
             assert_eq!(answer, Answer::Code(404, None));
         }
         assert_eq!(device.connections.load(Ordering::Relaxed), connections);
+    }
+}
+
+#[test]
+fn a_page_that_could_not_be_asked_for_is_told_apart() {
+    let (next, delete) = (Ask::Next("/j/7".to_owned()), Ask::Delete("/j/7".to_owned()));
+    let (failed, unsent) = (
+        Answer::Failed("no".to_owned()),
+        Answer::Unsent("no".to_owned()),
+    );
+    for (refuses, ask, expected) in [
+        (Refuses::Connections, &next, unsent),
+        (Refuses::Questions, &next, failed.clone()),
+        (Refuses::Connections, &delete, failed),
+    ] {
+        let mut device = Device::new(200, &[], b"");
+        device.refuses = Some(refuses);
+        let answer = device.session().carry_out(ask, &mut NoSink(None), None);
+        assert_eq!(answer, expected);
     }
 }
 

@@ -131,6 +131,32 @@ fn counters_that_never_ran_ahead_do_not_prove_a_page_after_one_that_failed() {
 }
 
 #[test]
+fn a_page_after_one_that_could_not_be_asked_for_is_not_doubted() {
+    let unsent = || Answer::Unsent("connection refused".to_owned());
+    let running = |counted| status(AdfState::Loaded, JobState::Processing, counted, 0);
+    let mut talk = Talk::pages(1);
+    talk.expect("next", unsent()).expect("status", running(1));
+    talk.expect("next", whole()).expect("status", running(2));
+    assert_eq!(talk.reached(), Ok(Done::Page(FACTS)));
+    talk.job.load();
+    // Nor is the end.
+    talk.expect("next", unsent()).expect("status", running(2));
+    talk.expect("next", code(404));
+    talk.expect("status", status(AdfState::Empty, JobState::Completed, 2, 0));
+    talk.expect("delete", code(200));
+    assert_eq!(talk.reached(), Ok(Done::End));
+    // Nobody is there for good.
+    let mut talk = Talk::pages(1);
+    while talk.asks() == "next" {
+        talk.expect("next", unsent()).expect("status", running(1));
+    }
+    talk.expect("delete", code(200));
+    let fault = talk.reached().unwrap_err();
+    assert_eq!(fault.kind, ScannerErrorKind::Interrupted);
+    assert!(!fault.doubts_last_page && talk.waited == Duration::from_secs(3));
+}
+
+#[test]
 fn a_job_that_vanishes_while_its_page_is_not_ready_is_missed_unless_the_feeder_is_empty() {
     for (not_ready, adf, missed) in [
         (true, AdfState::Processing, true),
