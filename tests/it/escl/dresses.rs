@@ -191,8 +191,14 @@ fn a_job_too_many_is_the_end_whatever_it_ends_with_where_the_feeder_is_always_lo
 fn paper_that_is_not_fed_is_told_where_the_feeder_has_said_that_it_was_empty() {
     for end in [None, Some(Oddity::GoneAtEnd), Some(Oddity::ErrorAtEnd)] {
         let mut desk = Desk::hp(0, &[]);
-        let (_, fault) = desk.scan(&feeder());
-        assert_eq!(fault.map(|it| it.kind), Some(ScannerErrorKind::FeederEmpty));
+        if end.is_none() {
+            // Kyocera and Epson say no more of an empty one.
+            desk.sim.set_oddities(&[Oddity::AdfProcessing]);
+            desk.scanner.status().expect("a status");
+        } else {
+            let (_, fault) = desk.scan(&feeder());
+            assert_eq!(fault.map(|it| it.kind), Some(ScannerErrorKind::FeederEmpty));
+        }
         // Epson WF-2930 ends each job after a page; here the third one feeds nothing.
         desk.mfp.load(3);
         let mut odd = vec![Oddity::PagesPerJob(1), Oddity::IdleJobs(2)];

@@ -164,7 +164,9 @@ pub(crate) struct Job {
     told: Option<ScannerErrorKind>,
     /// Whether this feeder was ever seen to say that it is empty, or is known to.
     tells_empty: bool,
-    /// Whether it says so now.
+    /// Whether it was seen to rest without a word of paper: then `Loaded` means something.
+    rests: bool,
+    /// Whether it tells now that it is empty, in the one way or the other.
     is_empty: bool,
     state: State,
     wait: Option<Duration>,
@@ -217,8 +219,9 @@ impl Job {
     }
 
     /// Takes over what is known of the feeder from before.
-    pub(crate) const fn with_feeder(mut self, tells_empty: bool) -> Self {
+    pub(crate) const fn with_feeder(mut self, tells_empty: bool, rests: bool) -> Self {
         self.tells_empty |= tells_empty;
+        self.rests = rests;
         self
     }
 
@@ -228,6 +231,7 @@ impl Job {
             quirks,
             told,
             tells_empty: quirks.processing_is_paper,
+            rests: false,
             is_empty: false,
             state: State::Over,
             wait: None,
@@ -388,10 +392,11 @@ impl Job {
     /// What the device answered.
     pub(crate) fn handle_answer(&mut self, answer: Answer) {
         if let Answer::Status(status) = &answer {
-            self.is_empty = status.adf == Some(AdfState::Empty);
+            let says_empty = status.adf == Some(AdfState::Empty);
             // AirSane cannot see paper, and says so once when it found none.
             let found_none = self.state == State::Looking(After::Code(409));
-            self.tells_empty |= self.is_empty && !found_none;
+            self.tells_empty |= says_empty && !found_none;
+            self.is_empty = says_empty || !self.tells_empty && status.rests();
         }
         match std::mem::replace(&mut self.state, State::Over) {
             State::Checking { tries } => self.checked(tries, answer),
@@ -426,7 +431,7 @@ impl Job {
     fn at_the_end(&self, outcome: Result<Done, Fault>) -> Result<Done, Fault> {
         match outcome {
             Err(fault) if fault.kind == ScannerErrorKind::FeederEmpty && self.earlier > 0 => {
-                match self.tells_empty && !self.is_empty {
+                match (self.tells_empty || self.rests) && !self.is_empty {
                     true => Err(Fault::new(ScannerErrorKind::Interrupted, PAPER_LEFT)),
                     false => Ok(Done::End),
                 }
@@ -444,6 +449,7 @@ impl Job {
             *self = Self {
                 earlier: self.pages(),
                 tells_empty: self.tells_empty,
+                rests: self.rests,
                 status_works: self.status_works,
                 last_load: self.last_load,
                 state: State::Checking { tries: 0 },

@@ -5,7 +5,7 @@ use super::device::{Device, Finder};
 use super::job::{Done, Fault, Job, Step};
 use super::session::NoSink;
 use super::settings;
-use super::status::AdfState;
+use super::status::{AdfState, Status};
 use crate::scanner::{
     MediaSize, NextPage, PageInfo, PageSink, ScanSettings, Scanner, ScannerCapabilities,
     ScannerError, ScannerErrorKind, ScannerState, ScannerStatus, Side, StopFlag,
@@ -26,6 +26,8 @@ pub(super) struct EsclScanner {
     told: Option<ScannerErrorKind>,
     /// Whether its feeder was ever seen to say that it is empty.
     tells_empty: bool,
+    /// Whether it was seen to rest without a word of paper.
+    rests: bool,
     doubts_last_page: bool,
     /// Raised when the job to be started is not wanted any more.
     stop: Option<StopFlag>,
@@ -40,6 +42,7 @@ impl EsclScanner {
             device,
             job: None,
             tells_empty: false,
+            rests: false,
             doubts_last_page: false,
             stop: None,
         }
@@ -114,6 +117,7 @@ impl Scanner for EsclScanner {
         let status = self.device()?.session.status();
         let adf = status.as_ref().ok().and_then(|status| status.adf.as_ref());
         self.tells_empty |= adf == Some(&AdfState::Empty);
+        self.rests |= self.job.is_none() && status.as_ref().is_ok_and(Status::rests);
         match status {
             // A job of ours holds the scanner, also while the device thinks about it.
             Ok(status) if self.job.is_some() => Ok(ScannerStatus {
@@ -140,7 +144,7 @@ impl Scanner for EsclScanner {
         let ticket = settings::clamp(known, wish)
             .map_err(|reason| error(ScannerErrorKind::Unsupported, reason))?;
         let quirks = self.device()?.session.quirks;
-        let mut job = Job::new(ticket, quirks, told).with_feeder(self.tells_empty);
+        let mut job = Job::new(ticket, quirks, told).with_feeder(self.tells_empty, self.rests);
         job.start();
         let stop = self.stop.take();
         self.run(job, &mut NoSink(stop)).map(drop)

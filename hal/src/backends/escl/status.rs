@@ -91,6 +91,12 @@ pub(crate) enum JobState {
 }
 
 impl Status {
+    /// Whether a feeder at rest tells of no problem and no paper, as Kyocera and Epson do of an
+    /// empty one.
+    pub(crate) fn rests(&self) -> bool {
+        self.state == State::Idle && self.adf == Some(AdfState::Processing)
+    }
+
     /// Reads the document.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, XmlError> {
         let root = xml::parse(bytes)?;

@@ -698,7 +698,7 @@ proptest! {
         tells_empty: bool,
     ) {
         let mut talk = Talk::pages(0);
-        talk.job = talk.job.with_feeder(tells_empty);
+        talk.job = talk.job.with_feeder(tells_empty, false);
         let (mut answers, mut statuses) = (answers.iter().cycle(), statuses.iter().cycle());
         let (mut creates, mut loaded) = (creates.iter().cycle(), false);
         let (mut came, mut told, mut deleted, mut broken) = (0, 0, 0, false);

@@ -71,7 +71,7 @@ fn paper_that_a_job_leaves_is_scanned_by_another_one() {
 fn paper_that_is_left_and_for_which_no_job_is_taken_is_told() {
     for adf in [AdfState::Loaded, AdfState::Processing] {
         let mut talk = Talk::pages(1);
-        talk.job = talk.job.with_feeder(true);
+        talk.job = talk.job.with_feeder(true, false);
         refuses(&mut talk, adf);
         let fault = talk.reached().unwrap_err();
         assert_eq!(fault.kind, ScannerErrorKind::Interrupted);
@@ -80,7 +80,7 @@ fn paper_that_is_left_and_for_which_no_job_is_taken_is_told() {
     }
     // It is empty after all.
     let mut talk = Talk::pages(1);
-    talk.job = talk.job.with_feeder(true);
+    talk.job = talk.job.with_feeder(true, false);
     refuses(&mut talk, AdfState::Empty);
     assert_eq!(talk.reached(), Ok(Done::End));
 }
@@ -260,7 +260,7 @@ fn a_device_that_goes_on_feeding_after_its_one_page_is_told() {
 /// A device that was seen to say that its feeder is empty, with a second job for what is left.
 fn follows_where_empty_is_told() -> Talk {
     let mut talk = Talk::pages(1);
-    talk.job = talk.job.with_feeder(true);
+    talk.job = talk.job.with_feeder(true, false);
     ends(&mut talk, AdfState::Loaded, 1);
     follows(&mut talk);
     talk
@@ -310,7 +310,7 @@ fn paper_is_believed_from_the_start_where_the_feeder_is_known_not_to_lie() {
         ..Quirks::default()
     };
     let mut talk = Talk::with_pages(quirks, 1);
-    talk.job = talk.job.with_feeder(false);
+    talk.job = talk.job.with_feeder(false, false);
     refuses(&mut talk, AdfState::Loaded);
     assert_eq!(talk.kind(), ScannerErrorKind::Interrupted);
     for adf in [AdfState::Loaded, AdfState::Processing] {
@@ -320,6 +320,28 @@ fn paper_is_believed_from_the_start_where_the_feeder_is_known_not_to_lie() {
         talk.expect("next", code(409));
         talk.expect("status", gave_up(adf, 0));
         expect_told(&mut talk, "does not feed it");
+    }
+}
+
+#[test]
+fn paper_is_believed_where_the_feeder_was_seen_to_rest_without_a_word_of_it() {
+    for (adf, left) in [(AdfState::Loaded, true), (AdfState::Processing, false)] {
+        let mut talk = Talk::pages(1);
+        talk.job = talk.job.with_feeder(false, true);
+        refuses(&mut talk, adf.clone());
+        assert_eq!(talk.reached().is_err(), left, "{adf:?}");
+        let mut talk = Talk::pages(1);
+        talk.job = talk.job.with_feeder(false, true);
+        ends(&mut talk, AdfState::Loaded, 1);
+        follows(&mut talk);
+        talk.expect("next", code(409));
+        let Answer::Status(mut told) = gave_up(adf, 0) else {
+            panic!("no status");
+        };
+        told.state = DeviceState::Idle;
+        talk.expect("status", Answer::Status(told));
+        talk.expect("delete", code(200));
+        assert_eq!(talk.reached().is_err(), left);
     }
 }
 
