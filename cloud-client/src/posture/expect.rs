@@ -237,11 +237,14 @@ pub(crate) fn time(text: &str) -> Option<i64> {
         && hour < 24
         && minute < 60
         && second < 61;
+    if !fits {
+        return None;
+    }
     // Days since the epoch, counting years from March (Howard Hinnant's `days_from_civil`).
     let shifted = if month > 2 { year } else { year - 1 };
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let days = 365 * shifted + shifted / 4 - shifted / 100 + shifted / 400 + day_of_year - 719_468;
-    fits.then(|| days * DAY_SECONDS + hour * 3600 + minute * 60 + second)
+    Some(days * DAY_SECONDS + hour * 3600 + minute * 60 + second)
 }
 
 fn numbers(text: &str, between: char) -> Option<[i64; 3]> {
@@ -366,6 +369,8 @@ mod tests {
     #[test]
     fn times_are_read_as_the_calendar_has_them() {
         assert_eq!(time("1970-01-01"), Some(0));
+        assert_eq!(time("9223372036854775807-01-31"), None);
+        assert_eq!(time("2000-01-9223372036854775807"), None);
         assert_eq!(time("2000-02-29T00:00:01Z"), Some(951_782_401));
         assert_eq!(time("2023-11-14T22:13:20Z"), Some(1_700_000_000));
         assert_eq!(time("1700000000"), Some(1_700_000_000));
