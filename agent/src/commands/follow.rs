@@ -96,8 +96,8 @@ impl<'a> Follow<'a> {
         }
     }
 
-    /// Passes over what has happened so far, but for the last `keep` events. A draft of an earlier
-    /// run has none.
+    /// Passes over what has happened so far, but for the last `keep` events; gives the last one. Of a
+    /// draft of an earlier run that is what it is offered with.
     pub(crate) fn skip_past(&mut self, world: &World<'_>, keep: usize) -> Option<JobEvent> {
         let past = self.access.service.events(&self.job, 0, Duration::ZERO);
         let past = past.unwrap_or_default();

@@ -280,19 +280,21 @@ impl ScannerDriver {
             Err(fault) => fault,
         };
         let doubts_last = self.scanner.doubts_last_page();
-        if doubts_last {
-            self.remember_doubt(object.saturating_sub(1));
-        }
         self.cancel();
         match fault {
             FeedError::Scanner(ScannerErrorKind::SinkRefused, _) if stop.is_raised() => {
                 Fed::Stopped
             }
-            FeedError::Scanner(kind, message) => Fed::Fault {
-                kind,
-                message,
-                doubts_last,
-            },
+            FeedError::Scanner(kind, message) => {
+                if doubts_last {
+                    self.remember_doubt(object.saturating_sub(1));
+                }
+                Fed::Fault {
+                    kind,
+                    message,
+                    doubts_last,
+                }
+            }
             FeedError::Page(PageError::Spool(error)) => {
                 let full = error.is_full();
                 let reason = chain(&error);

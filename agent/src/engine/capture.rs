@@ -459,6 +459,7 @@ impl Machine {
             fed: 0,
             again: Vec::new(),
             taken_back: None,
+            front_left: None,
             finish_at_end: request.finish_at_end,
         };
         let new = NewJob {
@@ -641,7 +642,7 @@ impl Machine {
         };
         job.pages.push(page);
         job.fed += 1;
-        job.taken_back = None;
+        (job.taken_back, job.front_left) = (None, None);
         job.next_object = page.object.saturating_add(1);
         let count = job.count();
         let object = job.next_object;

@@ -32,6 +32,9 @@ pub(super) struct Job {
     pub(super) again: Vec<u32>,
     /// The page that a person wanted scanned again, until one is saved.
     pub(super) taken_back: Option<u32>,
+    /// The front of that page, where a power cut came between the two: a person may have deleted the
+    /// back alone, so it goes only when the page is wanted again.
+    pub(super) front_left: Option<u32>,
     pub(super) finish_at_end: bool,
 }
 
@@ -67,6 +70,7 @@ impl Job {
             fed: 0,
             again: Vec::new(),
             taken_back: None,
+            front_left: None,
             finish_at_end: false,
         };
         let page = job.pages.iter_mut().find(|it| Some(it.object) == doubted);

@@ -35,18 +35,15 @@ impl Job {
         is_half.then(|| self.count())
     }
 
-    /// After a restart: the page in doubt has gone, for its sheet was to be scanned again. So is the
-    /// front of it that is still there.
+    /// After a restart: the page in doubt, this object, has gone, for its sheet was to be scanned again.
     pub(super) fn doubt_is_gone(&mut self, object: u32) {
         let last = self.pages.last().map_or(0, |page| page.object);
         if object <= last {
             return;
         }
         let with_backs = self.as_before().duplex == Some(true);
-        let is_half = self.half_sheet().is_some();
-        if is_half {
-            self.again = vec![last];
-        }
+        let is_half = self.half_sheet().is_some() && last.checked_add(1) == Some(object);
+        self.front_left = is_half.then_some(last);
         self.taken_back = Some(self.count() + 1 + u32::from(with_backs && !is_half));
     }
 
@@ -81,6 +78,7 @@ impl Job {
     pub(super) fn take_back(&mut self, page: u32) -> Result<(), Refusal> {
         let count = self.count();
         if page > count && self.taken_back == Some(page) {
+            self.again.extend(self.front_left.take());
             return Ok(());
         }
         if page > count || count == 0 {
@@ -104,7 +102,7 @@ impl Job {
         if self.again.is_empty() {
             self.again = self.last_sheet();
         }
-        self.taken_back = Some(page);
+        (self.taken_back, self.front_left) = (Some(page), None);
         Ok(())
     }
 

@@ -418,11 +418,35 @@ fn a_sheet_taken_back_before_a_restart_is_scanned_again_after_it() {
         assert_eq!(scene.machine.pages(JOB), Some(2));
     }
     // The back is taken back already, and its front is not.
-    let mut scene = Scene::with(vec![Draft {
+    let half = || Draft {
         scan: Some(memo(true, Some(4))),
         ..draft(3, false)
-    }]);
+    };
+    let mut scene = Scene::with(vec![half()]);
     scene.actions();
     scene.edit(Edit::Again { page: 4 });
     scene.expect(&["void 3"]);
+    // Or a person has deleted the back alone, and keeps the front.
+    let mut scene = Scene::with(vec![half()]);
+    scene.actions();
+    scene.edit(Edit::AddMore);
+    let can = ScannerCapabilities {
+        adf_duplex: true,
+        ..capabilities()
+    };
+    let world = Scene::world(&scene.workflows, scene.recipient.as_ref());
+    scene.machine.handle_looked(Ok(can), None, &world);
+    scene.expect(&["look", "begin more"]);
+    scene.machine.handle_begun(Ok(4));
+    scene.fed(page(5));
+    scene.fed(jam());
+    scene.actions();
+    // However often another page is wanted again, that front stays.
+    for _ in 0..2 {
+        scene.edit(Edit::Again { page: 4 });
+        assert!(!scene.actions().contains(&"void 3".to_owned()));
+        scene.voided();
+        scene.machine.lane = Lane::Free;
+        scene.actions();
+    }
 }
